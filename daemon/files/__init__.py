@@ -1,0 +1,1 @@
+"""Everything that touches bytes: opening, hashing, placing, letting go. Plain blocking functions, run in threads."""

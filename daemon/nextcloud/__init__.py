@@ -1,0 +1,1 @@
+"""Nextcloud: where homes lie in the data directory, and what ``occ`` is asked and really answers."""

@@ -1,0 +1,1 @@
+"""PhotoPrism over HTTP and its WebSocket."""
