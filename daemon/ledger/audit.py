@@ -1,0 +1,60 @@
+"""Who did what, for ever: each removal of an original, each deed of a person, each sweep."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from daemon.ledger.rows import blob, text
+
+if TYPE_CHECKING:
+    from daemon.ledger.store import Store
+
+
+class Audit:
+    """The audit trail and the sweeps' diary. Lines are added, never changed."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def note(
+        self,
+        now: float,
+        deed: str,
+        *,
+        who: str = "relay",
+        photo_id: int | None = None,
+        user: str = "",
+        path: str = "",
+        note: str = "",
+    ) -> None:
+        """Add a line: ``deed`` is ``removed``, ``trashed``, ``archived``, ``tagged``, ``restored`` …"""
+        with self._store.write() as db:
+            db.execute(
+                "INSERT INTO audit (at, who, deed, photo_id, user, path, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (now, who, deed, photo_id, user, blob(path), note),
+            )
+
+    def lines(self, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
+        """Give the newest lines, or those older than the line ``before``."""
+        found = self._store.rows(
+            "SELECT * FROM audit WHERE id < COALESCE(?, 9223372036854775807) ORDER BY id DESC LIMIT ?",
+            (before, limit),
+        )
+        return [{**dict(row), "path": text(row["path"])} for row in found]
+
+    def sweep_began(self, now: float, reason: str) -> int:
+        """Write down that a sweep begins; give its number."""
+        with self._store.write() as db:
+            cursor = db.execute("INSERT INTO sweeps (started_at, reason) VALUES (?, ?)", (now, reason))
+            db.execute("DELETE FROM sweeps WHERE id <= ?", (int(cursor.lastrowid or 0) - 1000,))
+        return int(cursor.lastrowid or 0)
+
+    def sweep_ended(self, number: int, now: float, seen: int, missed: int) -> None:
+        """Write down what a sweep saw, and what of it the watcher should have reported."""
+        with self._store.write() as db:
+            db.execute("UPDATE sweeps SET ended_at = ?, seen = ?, missed = ? WHERE id = ?", (now, seen, missed, number))
+
+    def last_sweep(self) -> dict[str, Any] | None:
+        """Give the newest sweep that ended, or ``None``."""
+        row = self._store.row("SELECT * FROM sweeps WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT 1")
+        return dict(row) if row else None

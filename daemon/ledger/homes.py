@@ -1,0 +1,82 @@
+"""Who was seen, since when, and what stood in their folders at that moment (the baseline)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from daemon.ledger.rows import blob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from daemon.ledger.store import Store
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """A user's home as the ledger knows it; times in seconds since the epoch."""
+
+    user: str
+    first_seen: float
+    baseline_at: float | None
+    """When the listing was complete; ``None`` while it is being made."""
+    gone_since: float | None
+
+
+class Homes:
+    """The users' homes and their baselines."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    def all(self) -> dict[str, Home]:
+        """Give every home that was ever seen, by user."""
+        return {row["user"]: Home(**dict(row)) for row in self._store.rows("SELECT * FROM homes ORDER BY user")}
+
+    def seen(self, user: str, now: float) -> None:
+        """Write down that a user has a home; one that was gone is back."""
+        with self._store.write() as db:
+            db.execute("INSERT INTO homes (user, first_seen) VALUES (?, ?) ON CONFLICT DO NOTHING", (user, now))
+            db.execute("UPDATE homes SET gone_since = NULL WHERE user = ? AND gone_since IS NOT NULL", (user,))
+
+    def gone(self, user: str, now: float) -> None:
+        """Write down that a home is not there any more; nothing about its user is forgotten."""
+        with self._store.write() as db:
+            db.execute("UPDATE homes SET gone_since = ? WHERE user = ? AND gone_since IS NULL", (now, user))
+
+    def list_begin(self, user: str) -> None:
+        """Throw away a listing that was not finished."""
+        with self._store.write() as db:
+            db.execute("DELETE FROM baseline WHERE user = ?", (user,))
+
+    def list_add(self, user: str, entries: Iterable[tuple[str, int, int]]) -> None:
+        """Add files to a listing: path below ``files/``, inode, size in bytes."""
+        with self._store.write() as db:
+            db.executemany(
+                "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?)",
+                ((user, blob(path), inode, size) for path, inode, size in entries),
+            )
+
+    def list_end(self, user: str, now: float) -> None:
+        """Write down that a listing is complete; from now on what is not in it is new."""
+        with self._store.write() as db:
+            db.execute("UPDATE homes SET baseline_at = ? WHERE user = ?", (now, user))
+
+    def in_baseline(self, user: str, path: str, inode: int, size: int) -> bool:
+        """Tell whether this very file stood there when its owner's home was first seen."""
+        row = self._store.row(
+            "SELECT 1 FROM baseline WHERE user = ? AND path = ? AND inode = ? AND size = ?",
+            (user, blob(path), inode, size),
+        )
+        return row is not None
+
+    def left_baseline(self, user: str, path: str) -> None:
+        """Write down that a file of the listing is gone: the next one under its name is new, whatever its inode."""
+        with self._store.write() as db:
+            db.execute("DELETE FROM baseline WHERE user = ? AND path = ?", (user, blob(path)))
+
+    def baseline_size(self, user: str) -> int:
+        """Give how many files a user's listing has."""
+        row = self._store.row("SELECT COUNT(*) FROM baseline WHERE user = ?", (user,))
+        return int(row[0]) if row else 0

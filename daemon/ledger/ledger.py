@@ -1,0 +1,44 @@
+"""The one door to the ledger."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from daemon.ledger.audit import Audit
+from daemon.ledger.batches import Batches
+from daemon.ledger.contents import Contents
+from daemon.ledger.homes import Homes
+from daemon.ledger.jobs import Jobs
+from daemon.ledger.photos import Photos
+from daemon.ledger.store import Store
+
+if TYPE_CHECKING:
+    import sqlite3
+    from contextlib import AbstractContextManager
+
+
+class Ledger:
+    """All tables of one state folder, over one connection.
+
+    Steps that belong together are one transaction: ``with ledger.write(): …`` joins every call made inside it.
+    """
+
+    def __init__(self, state: str) -> None:
+        os.makedirs(state, mode=0o700, exist_ok=True)  # noqa: PTH103
+        store = Store(f"{state}/ledger.db")
+        self._store = store
+        self.photos = Photos(store)
+        self.batches = Batches(store)
+        self.contents = Contents(store)
+        self.homes = Homes(store)
+        self.jobs = Jobs(store)
+        self.audit = Audit(store)
+
+    def write(self) -> AbstractContextManager[sqlite3.Connection]:
+        """Open a transaction that all calls inside the block join."""
+        return self._store.write()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._store.close()

@@ -1,0 +1,236 @@
+"""The photos' rows: what stands where on its way, and every change with its line in the history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from daemon.ledger import rows
+from daemon.ledger.model import ENDS, Mark, Photo, State
+from daemon.ledger.rows import blob
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from daemon.errors import RelayError
+    from daemon.ledger.store import Store
+
+_TEXT_BLOBS = frozenset({"place", "archived_as", "hidden"})
+_COLUMNS = frozenset(
+    {
+        *("blake3", "sha1", "kind", "content_id", "taken", "taken_from", "mark", "group_id"),
+        *("batch_id", "place", "duplicate_of", "archived_as", "archive_mark", "proved_at", "after", "hidden"),
+        *("imports", "indexings", "attempts", "next_try", "since", "code", "message", "hint", "resume", "ended_at"),
+    }
+)
+_CLEAR: dict[str, Any] = {"resume": None, "next_try": None, "since": None, "code": "", "message": "", "hint": ""}
+
+
+class Photos:
+    """Reading and moving photos. A change of state and its line in the history are one transaction."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    # -- moving -------------------------------------------------------------------------------------------------
+
+    def add(self, user: str, folder: str, path: str, role: str, mark: Mark, now: float) -> int:
+        """Enter a file that was not known; give its id."""
+        with self._store.write() as db:
+            cursor = db.execute(
+                "INSERT INTO photos (user, folder, path, role, state, inode, size, mtime_ns, ctime_ns, found_at)"
+                " VALUES (?, ?, ?, ?, 'found', ?, ?, ?, ?, ?)",
+                (
+                    user,
+                    blob(folder),
+                    blob(path),
+                    role,
+                    mark.inode,
+                    mark.size,
+                    mark.mtime_ns,
+                    mark.ctime_ns,
+                    now,
+                ),
+            )
+            identity = int(cursor.lastrowid or 0)
+            db.execute("INSERT INTO history VALUES (?, ?, 'found', '')", (identity, now))
+        return identity
+
+    def advance(self, ids: Iterable[int], state: State, now: float, note: str = "", **columns: Any) -> None:
+        """Put photos into ``state``, set further columns, and write the line into their history.
+
+        What a waiting or held photo was told about its trouble is forgotten, unless given again.
+        """
+        values: dict[str, Any] = {**_CLEAR, "attempts": 0} if state not in {State.WAITING, State.HELD} else {}
+        values |= columns
+        if state in ENDS:
+            values.setdefault("ended_at", now)
+        with self._store.write() as db:
+            for identity in ids:
+                self._set(identity, {"state": state.value, **values})
+                db.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (identity, now, state.value, note))
+
+    def put(self, identity: int, **columns: Any) -> None:
+        """Set columns of one photo without changing its state: an intent, or something learnt."""
+        with self._store.write():
+            self._set(identity, columns)
+
+    def wait(self, ids: Iterable[int], resume: State, error: RelayError, now: float, next_try: float) -> None:
+        """Let photos wait until ``next_try``, then go on from ``resume``. ``since`` keeps the first time."""
+        with self._store.write() as db:
+            for identity in ids:
+                row = db.execute("SELECT since, attempts, code FROM photos WHERE id = ?", (identity,)).fetchone()
+                again = row["code"] == error.code
+                self._set(
+                    identity,
+                    {
+                        "state": State.WAITING.value,
+                        "resume": resume.value,
+                        "attempts": row["attempts"] + 1,
+                        "next_try": next_try,
+                        "since": row["since"] if row["since"] and again else now,
+                        "code": error.code,
+                        "message": error.message,
+                        "hint": error.hint,
+                    },
+                )
+                if not again:
+                    db.execute("INSERT INTO history VALUES (?, ?, 'waiting', ?)", (identity, now, str(error)))
+
+    def hold(self, ids: Iterable[int], error: RelayError, now: float) -> None:
+        """Stop photos until a person says how to go on."""
+        self.advance(
+            ids, State.HELD, now, str(error), code=error.code, message=error.message, hint=error.hint, since=now
+        )
+
+    def refuse(self, ids: Iterable[int], error: RelayError, now: float) -> None:
+        """End photos that will not be moved, with the reason."""
+        self.advance(
+            ids, State.REFUSED, now, str(error), code=error.code, message=error.message, hint=error.hint, since=now
+        )
+
+    def forget(self, identity: int) -> None:
+        """Take out a photo that never got further than being found."""
+        with self._store.write() as db:
+            db.execute("DELETE FROM history WHERE photo_id = ?", (identity,))
+            db.execute("DELETE FROM photos WHERE id = ? AND state IN ('found', 'settled')", (identity,))
+
+    def _set(self, identity: int, columns: dict[str, Any]) -> None:
+        names: list[str] = []
+        values: list[Any] = []
+        for name, value in columns.items():
+            if name == "archive_mark":
+                names += ["archive_inode", "archive_size", "archive_mtime_ns", "archive_ctime_ns"]
+                values += [value.inode, value.size, value.mtime_ns, value.ctime_ns] if value else [None] * 4
+            elif name == "mark":
+                names += ["inode", "size", "mtime_ns", "ctime_ns"]
+                values += [value.inode, value.size, value.mtime_ns, value.ctime_ns]
+            else:
+                if name != "state" and name not in _COLUMNS:
+                    raise ValueError(f"no such column: {name}")
+                names.append(name)
+                values.append(blob(value) if name in _TEXT_BLOBS else value)
+        with self._store.write() as db:
+            pairs = ", ".join(f"{name} = ?" for name in names)
+            # The names come from the set above, never from outside.
+            db.execute(f"UPDATE photos SET {pairs} WHERE id = ?", [*values, identity])  # noqa: S608
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def get(self, identity: int) -> Photo | None:
+        """Give one photo, or ``None``."""
+        row = self._store.row("SELECT * FROM photos WHERE id = ?", (identity,))
+        return rows.photo(row) if row else None
+
+    def latest(self, user: str, path: str) -> Photo | None:
+        """Give the newest row of a place in a user's files, or ``None``."""
+        row = self._store.row(
+            "SELECT * FROM photos WHERE user = ? AND path = ? ORDER BY id DESC LIMIT 1", (user, blob(path))
+        )
+        return rows.photo(row) if row else None
+
+    def by_state(self, *states: State, limit: int = -1, user: str | None = None) -> list[Photo]:
+        """Give photos in any of ``states``, oldest first."""
+        marks = ", ".join("?" * len(states))
+        more = "" if user is None else " AND user = ?"
+        arguments = [*(state.value for state in states), *([] if user is None else [user]), limit]
+        sql = f"SELECT * FROM photos WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"  # noqa: S608  only question marks
+        return [rows.photo(row) for row in self._store.rows(sql, arguments)]
+
+    def of_batch(self, batch_id: int) -> list[Photo]:
+        """Give the photos of a batch, oldest first."""
+        found = self._store.rows("SELECT * FROM photos WHERE batch_id = ? ORDER BY id", (batch_id,))
+        return [rows.photo(row) for row in found]
+
+    def of_group(self, group_id: int) -> list[Photo]:
+        """Give the members of a group."""
+        found = self._store.rows("SELECT * FROM photos WHERE group_id = ? ORDER BY id", (group_id,))
+        return [rows.photo(row) for row in found]
+
+    def hidden(self) -> list[Photo]:
+        """Give photos whose original may stand under its private hidden name."""
+        return [rows.photo(row) for row in self._store.rows("SELECT * FROM photos WHERE hidden <> x'' ORDER BY id")]
+
+    def due(self, now: float) -> list[Photo]:
+        """Give waiting photos without a batch whose time has come."""
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE state = 'waiting' AND batch_id IS NULL AND next_try <= ? ORDER BY id", (now,)
+        )
+        return [rows.photo(row) for row in found]
+
+    def next_due(self) -> float | None:
+        """Give the time at which the next waiting photo is due, or ``None``."""
+        row = self._store.row("SELECT MIN(next_try) FROM photos WHERE state IN ('waiting', 'archived')")
+        return row[0] if row else None
+
+    def twin(self, photo: Photo) -> Photo | None:
+        """Give another photo of the same bytes that is under way and was entered before, or ``None``."""
+        row = self._store.row(
+            "SELECT * FROM photos WHERE blake3 = ? AND id < ? AND"
+            " (state IN ('examined', 'placed', 'imported') OR (state = 'waiting' AND batch_id IS NOT NULL))"
+            " ORDER BY id LIMIT 1",
+            (photo.blake3, photo.id),
+        )
+        return rows.photo(row) if row else None
+
+    def put_back(self, user: str, path: str, blake3: bytes) -> bool:
+        """Tell whether these bytes of that user were put back at that path on request: they are not taken again."""
+        row = self._store.row(
+            "SELECT 1 FROM photos WHERE user = ? AND path = ? AND blake3 = ? AND state = 'restored' LIMIT 1",
+            (user, blob(path), blake3),
+        )
+        return row is not None
+
+    def archived_beside(self, user: str, directory: str, prefix: str) -> list[Photo]:
+        """Give photos of that folder whose names start with ``prefix`` and whose bytes are proved in the archive."""
+        base = blob(f"{directory}/{prefix}" if directory else prefix)
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE user = ? AND path >= ? AND path < ? AND archived_as <> x''"
+            " AND state IN ('archived', 'released', 'done') ORDER BY id",
+            (user, base, base + b"\xff"),
+        )
+        return [rows.photo(row) for row in found]
+
+    def counts(self) -> dict[str, int]:
+        """Give the number of photos in each state, states without any included."""
+        found = {
+            row["state"]: row["n"] for row in self._store.rows("SELECT state, COUNT(*) n FROM photos GROUP BY state")
+        }
+        return {state.value: found.get(state.value, 0) for state in State}
+
+    def history(self, identity: int) -> list[dict[str, Any]]:
+        """Give a photo's whole way: time (seconds since the epoch), state and note."""
+        return [
+            dict(row)
+            for row in self._store.rows(
+                "SELECT at, state, note FROM history WHERE photo_id = ? ORDER BY rowid", (identity,)
+            )
+        ]
+
+    def sample(self, count: int) -> Sequence[Photo]:
+        """Give up to ``count`` photos that ended well, at random, mostly recent ones."""
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE id IN (SELECT id FROM photos WHERE state = 'done' AND role = 'main'"
+            " AND archived_as <> x'' ORDER BY ended_at DESC LIMIT 500) ORDER BY RANDOM() LIMIT ?",
+            (count,),
+        )
+        return [rows.photo(row) for row in found]

@@ -1,0 +1,191 @@
+"""The tables, and how a ledger of an earlier version becomes one of this version."""
+
+from __future__ import annotations
+
+import sqlite3
+from typing import TYPE_CHECKING
+
+from daemon.errors import NeedsPerson
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+MIGRATIONS: Sequence[str] = (
+    """
+    CREATE TABLE homes (
+        user TEXT PRIMARY KEY,
+        first_seen REAL NOT NULL,
+        baseline_at REAL,
+        gone_since REAL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE baseline (
+        user TEXT NOT NULL,
+        path BLOB NOT NULL,
+        inode INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        PRIMARY KEY (user, path)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE batches (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL UNIQUE,
+        state TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        ended_at REAL,
+        imports INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_try REAL,
+        since REAL,
+        code TEXT NOT NULL DEFAULT '',
+        message TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX batches_unfinished ON batches (id) WHERE state <> 'ended';
+
+    CREATE TABLE photos (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        user TEXT NOT NULL,
+        folder BLOB NOT NULL,
+        path BLOB NOT NULL,
+        role TEXT NOT NULL,
+        group_id INTEGER,
+        state TEXT NOT NULL,
+        resume TEXT,
+        inode INTEGER NOT NULL,
+        size INTEGER NOT NULL,
+        mtime_ns INTEGER NOT NULL,
+        ctime_ns INTEGER NOT NULL,
+        blake3 BLOB,
+        sha1 BLOB,
+        kind TEXT NOT NULL DEFAULT '',
+        content_id TEXT NOT NULL DEFAULT '',
+        batch_id INTEGER REFERENCES batches (id),
+        place BLOB NOT NULL DEFAULT x'',
+        duplicate_of INTEGER,
+        archived_as BLOB NOT NULL DEFAULT x'',
+        archive_inode INTEGER,
+        archive_size INTEGER,
+        archive_mtime_ns INTEGER,
+        archive_ctime_ns INTEGER,
+        taken TEXT NOT NULL DEFAULT '',
+        taken_from TEXT NOT NULL DEFAULT '',
+        after TEXT NOT NULL DEFAULT '',
+        hidden BLOB NOT NULL DEFAULT x'',
+        imports INTEGER NOT NULL DEFAULT 0,
+        indexings INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_try REAL,
+        since REAL,
+        code TEXT NOT NULL DEFAULT '',
+        message TEXT NOT NULL DEFAULT '',
+        hint TEXT NOT NULL DEFAULT '',
+        found_at REAL NOT NULL,
+        ended_at REAL,
+        proved_at REAL
+    );
+    CREATE INDEX photos_where ON photos (user, path);
+    CREATE INDEX photos_alive ON photos (state, next_try) WHERE state NOT IN ('done', 'refused', 'restored');
+    CREATE INDEX photos_ended ON photos (ended_at);
+    CREATE INDEX photos_group ON photos (group_id);
+    CREATE INDEX photos_blake3 ON photos (blake3);
+    CREATE INDEX photos_batch ON photos (batch_id);
+    CREATE INDEX photos_hidden ON photos (id) WHERE hidden <> x'';
+
+    CREATE TABLE contents (
+        blake3 BLOB PRIMARY KEY,
+        sha1 BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        path BLOB NOT NULL,
+        photo_id INTEGER NOT NULL,
+        proved_at REAL NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE history (
+        photo_id INTEGER NOT NULL,
+        at REAL NOT NULL,
+        state TEXT NOT NULL,
+        note TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX history_photo ON history (photo_id);
+
+    CREATE TABLE jobs (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        kind TEXT NOT NULL,
+        user TEXT NOT NULL,
+        path BLOB NOT NULL,
+        gained INTEGER NOT NULL DEFAULT 0,
+        created_at REAL NOT NULL,
+        taken INTEGER NOT NULL DEFAULT 0,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        next_try REAL,
+        since REAL,
+        code TEXT NOT NULL DEFAULT '',
+        message TEXT NOT NULL DEFAULT ''
+    );
+    CREATE UNIQUE INDEX jobs_pending ON jobs (kind, user, path) WHERE taken = 0;
+    CREATE TABLE job_photos (
+        job_id INTEGER NOT NULL,
+        photo_id INTEGER NOT NULL,
+        PRIMARY KEY (photo_id, job_id)
+    ) WITHOUT ROWID;
+    CREATE INDEX job_photos_job ON job_photos (job_id);
+
+    CREATE TABLE refreshed (
+        kind TEXT NOT NULL,
+        user TEXT NOT NULL,
+        path BLOB NOT NULL,
+        at REAL NOT NULL,
+        result TEXT NOT NULL,
+        PRIMARY KEY (kind, user, path)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE audit (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        at REAL NOT NULL,
+        who TEXT NOT NULL,
+        deed TEXT NOT NULL,
+        photo_id INTEGER,
+        user TEXT NOT NULL DEFAULT '',
+        path BLOB NOT NULL DEFAULT x'',
+        note TEXT NOT NULL DEFAULT ''
+    );
+
+    CREATE TABLE sweeps (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        started_at REAL NOT NULL,
+        ended_at REAL,
+        reason TEXT NOT NULL,
+        seen INTEGER NOT NULL DEFAULT 0,
+        missed INTEGER NOT NULL DEFAULT 0
+    );
+    """,
+)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the tables to this version, each step in one transaction.
+
+    Raises :class:`NeedsPerson` (``ledger.newer``) where a newer version of the program has written the ledger.
+    """
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if version > len(MIGRATIONS):
+        raise NeedsPerson(
+            "ledger.newer",
+            f"the ledger was written by a newer version of this program (schema {version}, known: {len(MIGRATIONS)})",
+            hint="start the newer version again, or put back the copy of the state folder made before the upgrade",
+        )
+    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
+        connection.execute("BEGIN IMMEDIATE")
+        try:
+            for statement in _statements(script):
+                connection.execute(statement)
+            connection.execute(f"PRAGMA user_version = {number}")
+        except sqlite3.Error:
+            connection.execute("ROLLBACK")
+            raise
+        connection.execute("COMMIT")
+
+
+def _statements(script: str) -> list[str]:
+    """Split a script at its semicolons; ``executescript`` would commit the open transaction."""
+    return [part.strip() for part in script.split(";") if part.strip()]

@@ -1,0 +1,86 @@
+"""The connection: one SQLite file in WAL mode, one writer at a time, every commit on the disk before it counts."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from daemon.errors import NeedsPerson, Transient
+from daemon.ledger.schema import migrate
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+
+class Store:
+    """SQLite with the two things that the ledger needs of it: transactions that last, and calls from any thread.
+
+    ``synchronous=FULL``: a step counts as taken when its line survives a power cut, not when the kernel has heard
+    of it. All methods block; call them in a thread.
+    """
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._lock = threading.RLock()
+        self._depth = 0
+        try:
+            self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
+            self._connection.row_factory = sqlite3.Row
+            self._connection.execute("PRAGMA journal_mode = WAL")
+            self._connection.execute("PRAGMA synchronous = FULL")
+            self._connection.execute("PRAGMA foreign_keys = ON")
+            os.chmod(path, 0o600)  # noqa: PTH101  the ledger tells everybody's file names
+            migrate(self._connection)
+        except sqlite3.DatabaseError as error:
+            raise NeedsPerson(
+                "ledger.damaged",
+                f"the ledger {path} cannot be read: {error}",
+                hint="put back a copy of the state folder; without one, move ledger.db* away: what stands in the"
+                " users' folders then is left alone until you say otherwise",
+            ) from error
+
+    def close(self) -> None:
+        """Close the file; a last checkpoint leaves no WAL behind."""
+        with self._lock:
+            self._connection.close()
+
+    @contextmanager
+    def write(self) -> Iterator[sqlite3.Connection]:
+        """Run a block as one transaction: all of it or nothing. Nested blocks join the outer one."""
+        with self._lock:
+            if self._depth:
+                yield self._connection
+                return
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                self._depth += 1
+                try:
+                    yield self._connection
+                except BaseException:
+                    self._connection.execute("ROLLBACK")
+                    raise
+                self._connection.execute("COMMIT")
+            except sqlite3.OperationalError as error:
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+                raise Transient(
+                    "ledger.unwritable",
+                    f"the ledger {self.path} cannot be written: {error}",
+                    hint="see that the disk of the state folder is not full, not read-only and not a network share",
+                ) from error
+            finally:
+                self._depth = 0
+
+    def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[sqlite3.Row]:
+        """Give all rows of a query; inside :meth:`write` it sees that transaction."""
+        with self._lock:
+            return self._connection.execute(sql, arguments).fetchall()
+
+    def row(self, sql: str, arguments: Sequence[Any] = ()) -> sqlite3.Row | None:
+        """Give the first row of a query, or ``None``."""
+        with self._lock:
+            found: sqlite3.Row | None = self._connection.execute(sql, arguments).fetchone()
+            return found
