@@ -1,0 +1,99 @@
+"""The log: text or JSON lines on standard error, names made safe, secrets taken out."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+_STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+class Redact(logging.Filter):
+    """Takes known secrets out of every line, whoever wrote it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._secrets: tuple[str, ...] = ()
+
+    def know(self, secrets: Iterable[str]) -> None:
+        """Set the secrets to take out; those shorter than four characters would blacken ordinary words."""
+        self._secrets = tuple(sorted((one for one in secrets if len(one) >= 4), key=len, reverse=True))
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Rewrite the record's message where it has a secret in it."""
+        text = record.getMessage()
+        clean = self.clean(text)
+        if clean is not text:
+            record.msg, record.args = clean, ()
+        return True
+
+    def clean(self, text: str) -> str:
+        """Give ``text`` without the secrets."""
+        for secret in self._secrets:
+            if secret in text:
+                text = text.replace(secret, "•••")
+        return text
+
+
+redact = Redact()
+"""The one filter of the process; the command line tells it the secrets whenever settings are loaded."""
+
+
+def _when(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+class TextFormatter(logging.Formatter):
+    """``2026-11-05T10:00:00.000Z INFO    relay: message``, always one line."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the record as one line; a traceback follows indented."""
+        area = record.name.removeprefix("daemon.")
+        line = f"{_when(record)} {record.levelname:<7} {area}: {shown(record.getMessage(), 2000)}"
+        if record.exc_info:
+            trace = redact.clean(self.formatException(record.exc_info)).replace("\n", "\n  | ")
+            line += f"\n  | {trace}"
+        return line
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line: time, level, area, message, and what the line carries besides."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """Give the record as one line of JSON."""
+        entry: dict[str, Any] = {
+            "time": _when(record),
+            "level": record.levelname.lower(),
+            "area": record.name.removeprefix("daemon."),
+            "message": shown(record.getMessage(), 2000),
+        }
+        entry |= {
+            key: shown(value, 2000) if isinstance(value, str) else value
+            for key, value in record.__dict__.items()
+            if key not in _STANDARD
+        }
+        if record.exc_info:
+            entry["trace"] = redact.clean(self.formatException(record.exc_info))
+        return json.dumps(entry, ensure_ascii=False, default=repr)
+
+
+def set_up(level: str, form: str) -> None:
+    """Send the log to standard error as ``form`` (``text`` or ``json``); may be called again with other values."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.addFilter(redact)
+    root = logging.getLogger()
+    for old in list(root.handlers):
+        root.removeHandler(old)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    logging.getLogger("daemon").setLevel(level.upper())
+    logging.getLogger("ui").setLevel(level.upper())

@@ -1,0 +1,68 @@
+"""When a repeated job is next due: ``every 15m``, or a cron expression in the user's time zone."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+from cronsim import CronSim, CronSimError
+
+_EVERY = re.compile(r"every\s+(\S.*)", re.IGNORECASE)
+SHORTEST = 1.0
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """A rule that tells the next moment: a fixed pause (``period`` in seconds) or a cron expression."""
+
+    text: str
+    period: float | None
+    cron: str
+    timezone: str
+
+    @classmethod
+    def parse(cls, text: str, timezone: str = "") -> Schedule:
+        """Read ``every <duration>`` or a cron expression of five fields; raises ``ValueError`` with words for people.
+
+        ``timezone`` is an IANA name such as ``Europe/Berlin``; empty means UTC.
+        """
+        # Here, not above: the settings' types build on this module.
+        from daemon.settings.values import parse_duration
+
+        zone = timezone or "UTC"
+        try:
+            ZoneInfo(zone)
+        except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
+            raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
+        except KeyError:
+            raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
+        cleaned = " ".join(text.split())
+        if match := _EVERY.fullmatch(cleaned):
+            period = parse_duration(match[1])
+            if period < SHORTEST:
+                raise ValueError("must be at least `every 1s`")
+            return cls(cleaned, period, "", zone)
+        schedule = cls(cleaned, None, cleaned, zone)
+        try:
+            if len(cleaned.split(" ")) != 5:
+                raise CronSimError("five fields")
+            schedule.next_after(datetime(2024, 1, 1, tzinfo=UTC))
+        except (CronSimError, StopIteration):
+            raise ValueError(
+                'must be `every` and a length of time, such as `every 15m`, or a cron expression such as "0 3 * * *"'
+            ) from None
+        return schedule
+
+    def next_after(self, moment: datetime) -> datetime:
+        """Give the first due moment strictly after ``moment``, in UTC.
+
+        ``moment`` must know its time zone. A cron time that a clock change skips is due when the clocks have jumped;
+        one that a clock change repeats is due once.
+        """
+        if moment.tzinfo is None:
+            raise ValueError("the moment must know its time zone")
+        if self.period is not None:
+            return moment.astimezone(UTC) + timedelta(seconds=self.period)
+        return next(CronSim(self.cron, moment.astimezone(ZoneInfo(self.timezone)))).astimezone(UTC)
