@@ -9,6 +9,8 @@ from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
+from daemon.settings.values import parse_duration
+
 _EVERY = re.compile(r"every\s+(\S.*)", re.IGNORECASE)
 SHORTEST = 1.0
 
@@ -28,15 +30,10 @@ class Schedule:
 
         ``timezone`` is an IANA name such as ``Europe/Berlin``; empty means UTC.
         """
-        # Here, not above: the settings' types build on this module.
-        from daemon.settings.values import parse_duration
-
         zone = timezone or "UTC"
         try:
             ZoneInfo(zone)
-        except (ValueError, OSError):  # ZoneInfoNotFoundError is a KeyError
-            raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
-        except KeyError:
+        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
             raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
         cleaned = " ".join(text.split())
         if match := _EVERY.fullmatch(cleaned):

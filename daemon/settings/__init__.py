@@ -1,0 +1,55 @@
+"""What can be configured: types, units, defaults and words for people, all in one description.
+
+The JSON schema, the commented default file and the page's form are made from it.
+"""
+
+from daemon.settings.base import Section
+from daemon.settings.model import Settings
+from daemon.settings.sections import (
+    Album,
+    Archive,
+    FolderArchive,
+    Hook,
+    Levels,
+    Log,
+    Nextcloud,
+    Notify,
+    Ntfy,
+    Occ,
+    Photoprism,
+    Relay,
+    Tls,
+    Ui,
+    Watch,
+)
+from daemon.settings.users import After, Decision, EffectiveRules, UserRules, Users
+from daemon.settings.values import format_duration, format_size, parse_duration, parse_size
+
+__all__ = [
+    "After",
+    "Album",
+    "Archive",
+    "Decision",
+    "EffectiveRules",
+    "FolderArchive",
+    "Hook",
+    "Levels",
+    "Log",
+    "Nextcloud",
+    "Notify",
+    "Ntfy",
+    "Occ",
+    "Photoprism",
+    "Relay",
+    "Section",
+    "Settings",
+    "Tls",
+    "Ui",
+    "UserRules",
+    "Users",
+    "Watch",
+    "format_duration",
+    "format_size",
+    "parse_duration",
+    "parse_size",
+]

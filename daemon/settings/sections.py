@@ -1,0 +1,323 @@
+"""The sections of the file except the users: each key with its type, its default and words for people."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from daemon.settings.base import Section, key, secret
+from daemon.settings.values import (
+    AbsolutePath,
+    AbsolutePathOrEmpty,
+    Command,
+    Commands,
+    Duration,
+    Extensions,
+    HostName,
+    Level,
+    Listen,
+    Network,
+    PasswordHash,
+    Secret,
+    Size,
+    Switch,
+    UserId,
+    WebAddress,
+    Workers,
+    split_listen,
+)
+
+
+class Occ(Section):
+    """How Nextcloud's own command line tool is called."""
+
+    via: Literal["docker", "command", "off"] = key(
+        "docker",
+        "How occ, Nextcloud's command line tool, is called: docker (in Nextcloud's container), command (a program "
+        "here), or off. Without occ galleries learn of photos only when Nextcloud looks by itself.",
+        "command",
+    )
+    container: str = key(
+        "nextcloud",
+        "With `via: docker`, Nextcloud's container: its name, the name of a Swarm service, or label=value.",
+        "com.docker.compose.service=app",
+    )
+    user: str = key(
+        "auto",
+        "With `via: docker`, the user as whom occ runs in the container, a name or a number. auto finds www-data, abc "
+        "or the owner of config.php.",
+        "www-data",
+    )
+    command: Command = key(
+        "auto",
+        "How occ is started, as a list. auto finds it in the container; with `via: command` the whole command must "
+        "stand here.",
+        ["sudo", "-u", "www-data", "php", "/var/www/nextcloud/occ"],
+    )
+    timeout: Duration = key(
+        1800.0, "How long one call of occ may take; a length of time, such as 10m or 2h.", "30m", unit="time"
+    )
+    also: Commands = key(
+        (),
+        "Further occ commands after each batch, each a list of words.",
+        [["preview:pre-generate"], ["recognize:classify"]],
+    )
+
+
+class Album(Section):
+    """Where Nextcloud shows the archive."""
+
+    folder: AbsolutePathOrEmpty = key(
+        "/Album",
+        "The folder under which Nextcloud shows the archive (usually an external storage). Empty: Nextcloud does not "
+        "show it.",
+        "/Photos/Archive",
+    )
+    seen_by: UserId = key(
+        "admin", "A user who sees that folder; it is scanned as this user, for everybody who sees it.", "admin"
+    )
+
+
+class Nextcloud(Section):
+    """Nextcloud, where the photos come from."""
+
+    data: AbsolutePath = key(
+        "/nextcloud-data",
+        "Nextcloud's data directory, as mounted here: the folder that holds the users' folders and .ncdata.",
+        "/nextcloud-data",
+    )
+    occ: Occ = Field(default=Occ(), description="How Nextcloud's own command line tool is called.")
+    album: Album = Field(default=Album(), description="Where Nextcloud shows the archive.")
+    memories: Switch = key(
+        "auto",
+        "Tell the Memories app about what changed (memories:index)? auto: if it is installed; or on, or off.",
+        "on",
+    )
+    photos: Switch = key(
+        "auto",
+        "Read dates and places for the Photos app (--generate-metadata)? auto: if Nextcloud can; or on, or off.",
+        "off",
+    )
+
+
+class FolderArchive(Section):
+    """An archive without PhotoPrism: a folder, sorted by date."""
+
+    path: AbsolutePath = key("/archive", "The archive's folder, as mounted here.", "/archive")
+    template: str = key(
+        "{taken:%Y/%m}/{taken:%Y%m%d_%H%M%S}_{name}{ext}",
+        "Where a photo goes in it. {taken:…} is the date and time it was taken, in strftime letters; {name} its name "
+        "without ending, {ext} the ending with the dot, {user} whose it was.",
+        "{taken:%Y}/{user}/{name}{ext}",
+    )
+
+
+class Archive(Section):
+    """Where the photos go."""
+
+    via: Literal["photoprism", "folder"] = key(
+        "photoprism", "Where the photos go: photoprism (PhotoPrism imports them), or folder (sorted by date).", "folder"
+    )
+    folder: FolderArchive = Field(
+        default=FolderArchive(), description="With `via: folder`: an archive without PhotoPrism."
+    )
+
+
+class Photoprism(Section):
+    """PhotoPrism, with `archive.via: photoprism`."""
+
+    url: WebAddress = key(
+        "http://photoprism:2342", "PhotoPrism's address, as reached from here.", "http://photoprism:2342"
+    )
+    token: Secret = secret(
+        "An app password of an admin user (PhotoPrism: Settings, Account, Apps and Devices). Better kept in a file of "
+        "its own: token_file: /run/secrets/photoprism_token",
+        "XXXXXX-XXXXXX-XXXXXX-XXXXXX",
+    )
+    import_: AbsolutePath = key(
+        "/photoprism/import", "PhotoPrism's import folder, as mounted here.", "/photoprism/import", alias="import"
+    )
+    originals: AbsolutePathOrEmpty = key(
+        "/photoprism/originals",
+        "PhotoPrism's originals, as mounted here (reading is enough). Empty: not mounted; then every photo is fetched "
+        "back from PhotoPrism once to prove that it arrived whole.",
+        "/photoprism/originals",
+    )
+    albums: tuple[str, ...] = key(
+        (), "Titles of albums that every photo is added to; {user} becomes the user id.", ["Phone photos of {user}"]
+    )
+
+
+class Watch(Section):
+    """When new photos are noticed and taken."""
+
+    settle: Duration = key(
+        10.0,
+        "How long nothing may have changed before a photo is taken; a length of time. Below 1s uploads may fail and "
+        "be repeated, below 300ms is refused.",
+        "15s",
+        unit="time",
+    )
+    max_wait: Duration = key(
+        600.0,
+        "The longest time that a photo waits because others still arrive beside it; a length of time.",
+        "10m",
+        unit="time",
+    )
+    partner: Duration = key(
+        120.0,
+        "How long a photo waits for the second half it announces, such as the video of a Live Photo; a length of time.",
+        "2m",
+        unit="time",
+    )
+    batch: int = Field(
+        default=200,
+        ge=1,
+        le=100_000,
+        description="How many photos are handed to the archive at once, at most.",
+        examples=[500],
+        json_schema_extra={"x-unit": "photos"},
+    )
+    mode: Literal["auto", "inotify", "poll"] = key(
+        "auto",
+        "How new photos are noticed: inotify (at once), poll (by looking again and again, for network file systems), "
+        "or auto.",
+        "poll",
+    )
+    sweep: str = key(
+        "every 15m",
+        "When everything is looked through again, as a safety net: every and a length of time, or a cron expression "
+        'such as "0 3 * * *".',
+        "0 3 * * *",
+    )
+    extensions: Extensions = key(
+        "default", "Which file name endings are photos and videos: default, or a list.", ["jpg", "heic", "mov"]
+    )
+
+
+class Hook(Section):
+    """What is called when something has happened."""
+
+    on: str = Field(
+        pattern=r"^[a-z_]+(\.[a-z_]+)*$",
+        description="The event, such as batch.done.",
+        examples=["batch.done"],
+    )
+    url: WebAddress = key("", "The address that is called (POST, JSON).", "http://home.example/hook")
+    run: tuple[str, ...] = key((), "The program that is started, as a list of words.", ["/scripts/tag", "--new"])
+
+
+class Relay(Section):
+    """How the work is done."""
+
+    dry_run: bool = key(False, "Only say what would be done, and touch nothing?", True)
+    min_free: Size = key(
+        2 << 30,
+        "With less free space than this where photos are put, nothing is put there; a size, such as 500MB or 2GiB.",
+        "10GiB",
+        unit="bytes",
+    )
+    workers: Workers = key(
+        "auto", "How many files are read and copied at the same time, 1 to 64. auto: by the machine's processors.", 2
+    )
+
+
+class Levels(Section):
+    """How loudly each kind of message rings: off, min, low, default, high or max."""
+
+    error: Level = key("high", "Something failed and needs a person: off, min, low, default, high or max.", "max")
+    warning: Level = key("default", "Something is not as it should be, but work goes on.", "low")
+    new_user: Level = key("default", "A new user was found and waits for your decision.", "high")
+    success: Level = key("off", "Photos have arrived.", "min")
+    info: Level = key("off", "Everything else.", "min")
+
+
+class Ntfy(Section):
+    """Messages to your phone through ntfy."""
+
+    url: WebAddress = key("", "The address of the ntfy server. Empty: no messages.", "https://ntfy.sh")
+    topic: str = key("", "The topic that messages go to; on a public server its name is like a password.", "my-photos")
+    token: Secret = secret(
+        "The access token, if the server wants one. Better kept in a file of its own (token_file).",
+        "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
+    )
+    levels: Levels = Field(
+        default=Levels(), description="How loudly each kind of message rings: off, min, low, default, high or max."
+    )
+    quiet: Duration = key(
+        600.0, "Messages of the same kind are gathered for this long; a length of time.", "10m", unit="time"
+    )
+
+
+class Notify(Section):
+    """Who is told what."""
+
+    ntfy: Ntfy = Field(default=Ntfy(), description="Messages to your phone through ntfy.")
+
+
+class Tls(Section):
+    """Certificate for https without a proxy in front."""
+
+    cert: str = key(
+        "",
+        "The certificate's file (PEM, the whole chain), relative to this file. Empty: no https.",
+        "tls/fullchain.pem",
+    )
+    key: str = Field(
+        default="",
+        description="The file of the certificate's private key (PEM), relative to this file.",
+        examples=["tls/privkey.pem"],
+    )
+
+
+class Ui(Section):
+    """The page."""
+
+    listen: Listen = key(
+        "127.0.0.1:8080",
+        "Address and port where the page is served; 0.0.0.0:8080 lets other machines in.",
+        "0.0.0.0:8080",
+    )
+    url: WebAddress = key(
+        "",
+        "How the page is reached from outside; messages need it for their links and buttons.",
+        "https://relay.example.org",
+    )
+    password_hash: PasswordHash = secret(
+        "The password's hash, written by `photon-relay password`. Empty: no password.",
+        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
+    )
+    open: bool = key(False, "May everybody who reaches the page change things without a password?", True)
+    allow: tuple[Network, ...] = key(
+        (), "Addresses and subnets that may reach the page. Empty: everyone.", ["192.168.1.0/24", "fd00::/8"]
+    )
+    trusted_proxies: tuple[Network, ...] = key(
+        (), "Addresses of proxies in front of the page, whose X-Forwarded-For is believed.", ["172.18.0.2"]
+    )
+    hosts: tuple[HostName, ...] = key(
+        (), "Names under which the page may be called. Empty: addresses and localhost only.", ["relay.example.org"]
+    )
+    tls: Tls = Field(default=Tls(), description="Certificate for https without a proxy in front.")
+    popups: Literal["scifi", "plain"] = key("scifi", "How pop-ups look: scifi or plain.", "plain")
+    timezone: str = key(
+        "",
+        "The time zone for times on the page and for cron expressions. Empty: that of the machine (TZ).",
+        "Europe/Berlin",
+    )
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """Host (without brackets) and port of ``listen``."""
+        return split_listen(self.listen)
+
+
+class Log(Section):
+    """What the log says, and how."""
+
+    level: Literal["debug", "info", "warning", "error"] = key(
+        "info", "How much is logged: debug, info, warning or error.", "debug"
+    )
+    format: Literal["text", "json"] = key(
+        "text", "How it is written: text (for people) or json (for machines).", "json"
+    )
