@@ -1,0 +1,60 @@
+"""The two system calls that Python does not offer: renaming without replacing, and sharing extents (reflink)."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import platform
+from typing import Any
+
+_NOREPLACE = 1  # linux/fs.h: RENAME_NOREPLACE
+_FICLONE = 0x40049409  # linux/fs.h: _IOW(0x94, 9, int)
+# musl has no renameat2() before 1.2.6: the bare call, by the numbers of asm/unistd.h, for the machines we run on.
+_NUMBERS = {"x86_64": 316, "aarch64": 276, "armv7l": 382, "armv6l": 382, "i686": 353, "riscv64": 276, "ppc64le": 357}
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _bind() -> Any:
+    try:
+        call = _libc.renameat2
+    except AttributeError:
+        return None
+    call.argtypes = [ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint]
+    call.restype = ctypes.c_int
+    return call
+
+
+_renameat2 = _bind()
+
+
+def renameat2_noreplace(from_fd: int, source: str, to_fd: int, target: str) -> None:
+    """Rename without ever replacing; raises ``OSError`` as the kernel says it (``EEXIST``: the target is taken).
+
+    ``EINVAL`` means that the file system knows no such rename (NFS, some FUSE), ``ENOSYS`` the same of the kernel.
+    """
+    old, new = os.fsencode(source), os.fsencode(target)
+    if _renameat2 is not None:
+        result = _renameat2(from_fd, old, to_fd, new, _NOREPLACE)
+    else:
+        number = _NUMBERS.get(platform.machine())
+        if number is None:
+            raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS), source)
+        result = _libc.syscall(
+            ctypes.c_long(number),
+            ctypes.c_int(from_fd),
+            ctypes.c_char_p(old),
+            ctypes.c_int(to_fd),
+            ctypes.c_char_p(new),
+            ctypes.c_uint(_NOREPLACE),
+        )
+    if result != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code), source, None, target)
+
+
+def clone(source_fd: int, target_fd: int) -> None:
+    """Let the target share all of the source's extents (btrfs, XFS, ZFS, bcachefs); raises ``OSError`` elsewhere."""
+    fcntl.ioctl(target_fd, _FICLONE, source_fd)
