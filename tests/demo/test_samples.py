@@ -117,11 +117,8 @@ def test_exiftool_finds_no_fault(tmp_path: Path) -> None:
     tmp_path.joinpath("live.heic").write_bytes(still)
     tmp_path.joinpath("live.mov").write_bytes(moving)
     tmp_path.joinpath("live.xmp").write_bytes(samples.xmp(1))
-    done = subprocess.run(
-        ["exiftool", "-json", "-api", "QuickTimeUTC=0", "-validate", "-all", str(tmp_path)],
-        capture_output=True,
-        check=False,
-    )
+    command = ["exiftool", "-json", "-api", "QuickTimeUTC=0", "-validate", "-all", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, check=False)
     found = {Path(one["SourceFile"]).name: one for one in json.loads(done.stdout)}
     assert len(found) == 2 * len(ALL) + 3
     for name, one in found.items():
