@@ -1,0 +1,78 @@
+# What this needs: make, and a Python 3.11, 3.12 or 3.13 with its venv module.
+#   Debian:  apt-get install make python3 python3-venv
+# Everything else goes into .venv; nothing is installed outside of this folder.
+#
+#   make demo     a playground on this machine: two users, photos trickling in      (ARGS="--once" and others)
+#   make test     style, types and all tests; names what this machine lacks         (ARGS="-k words" and others)
+#   make bench    ratios beside rsync and a sha1sum + mv loop; needs rsync           (ARGS="--help")
+#   make lint | types | format | compat | clean
+#
+# PYTHON=/path/to/python3.13 chooses the interpreter, VENV=folder where to install.
+
+VENV ?= .venv
+PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
+ARGS ?=
+WORKERS ?= auto
+
+.DELETE_ON_ERROR:
+.PHONY: help demo test bench lint types format compat clean
+
+help:
+	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
+
+$(VENV)/bin/python:
+	@set -eu; \
+	for python in $(PYTHON) python3 python3.13 python3.12 python3.11; do \
+	  if "$$python" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then found=$$python; break; fi; \
+	done; \
+	if [ -z "$${found:-}" ]; then \
+	  echo "Photon Relay needs Python 3.11, 3.12 or 3.13 and found none." >&2; \
+	  echo "On Debian 12 or newer: apt-get install python3 python3-venv. Elsewhere: make $(MAKECMDGOALS) PYTHON=/path/to/python3.13" >&2; exit 1; \
+	fi; \
+	if ! "$$found" -c 'import ensurepip, venv' 2>/dev/null; then \
+	  version=$$("$$found" -c 'import sys; print("%d.%d" % sys.version_info[:2])'); \
+	  echo "This Python ($$found, $$version) has no venv module, which Debian packs on its own: apt-get install python3-venv" >&2; \
+	  echo "(or python$$version-venv, where that is not Debian's default Python)" >&2; exit 1; \
+	fi; \
+	echo "Making $(VENV) with $$("$$found" -c 'import sys; print(sys.executable)')"; \
+	"$$found" -m venv "$(VENV)"
+
+# Stamps: installed again only when what is to be installed has changed. One more try, since networks fail.
+$(VENV)/.runtime: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Photon Relay into $(VENV)"
+	@$(PIP) install --editable . || { sleep 5; $(PIP) install --editable .; }
+	@touch $@
+
+$(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
+	@echo "Installing Photon Relay and its tests' tools into $(VENV)"
+	@$(PIP) install --editable '.[dev]' || { sleep 5; $(PIP) install --editable '.[dev]'; }
+	@touch $@ $(VENV)/.runtime
+
+demo: $(VENV)/.runtime
+	@$(VENV)/bin/photon-relay demo $(ARGS)
+
+# Tests run in as many processes as there are cores; those that share something say so by xdist_group.
+test: lint types
+	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+
+bench: $(VENV)/.dev
+	@command -v rsync >/dev/null || { echo "The benchmark measures rsync too: apt-get install rsync" >&2; exit 1; }
+	@$(VENV)/bin/python -m tests.bench $(ARGS)
+
+lint: $(VENV)/.dev
+	@$(VENV)/bin/ruff check .
+	@$(VENV)/bin/ruff format --check .
+
+types: $(VENV)/.dev
+	@$(VENV)/bin/mypy
+
+format: $(VENV)/.dev
+	@$(VENV)/bin/ruff check --fix .
+	@$(VENV)/bin/ruff format .
+
+# The quick tests under each other Python that is here.
+compat:
+	@.ci/compat
+
+clean:
+	rm -rf "$(VENV)" .mypy_cache .ruff_cache .pytest_cache .hypothesis
