@@ -257,4 +257,4 @@ def _names(value: Any) -> tuple[str, ...]:
 
 def parse_options(text: str) -> frozenset[str]:
     """Read the long options that a ``--help`` page lists, such as ``--path``."""
-    return frozenset(re.findall(r"^\s*(?:-[A-Za-z], |\s)\s*(--[a-z][a-z-]*)", clean(text), re.MULTILINE))
+    return frozenset(re.findall(r"^[ \t]*+(?:-[A-Za-z], *)?(--[a-z][a-z-]*)", clean(text), re.MULTILINE))

@@ -24,7 +24,8 @@ def clean(text: str) -> str:
 
 
 def _line(pattern: str) -> re.Pattern[str]:
-    return re.compile(rf"^[ \t]*(?:{pattern})", re.MULTILINE)
+    # Possessive: a line of a million blanks must not be tried a million times.
+    return re.compile(rf"^[ \t]*+(?:{pattern})", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,13 +86,13 @@ ANYWHERE: Final = (
         _line(r"Nextcloud is not installed"),
         _transient("occ.not_installed", "Nextcloud is not installed yet.", "Its container may still be starting."),
     ),
-    Known(
-        _line(r"Error while re-connecting to database|.*\bdatabase is locked"),
-        _DATABASE,
-    ),
+    Known(_line(r"Error while re-connecting to database|.*\bdatabase is locked"), _DATABASE),
     Known(_line(r"Failed to connect to the database|.*\bSQLSTATE\["), _DATABASE),
     Known(
-        _line(r'(?:Exception during scan: .* is locked|"[^"\n]*" is locked|.*\bLockedException\b)'),
+        # The console wraps its boxed errors at 80 columns, so that a path's own line may end before "is locked".
+        _line(
+            r'Exception during scan: .* is locked|"[^"\n]*" is locked|.*\bLockedException\b|In \w*LockingProvider\.php'
+        ),
         _transient("occ.locked", "a file or folder is locked, somebody may be uploading."),
     ),
 )
@@ -155,6 +156,12 @@ FAILED: Final = (
         _line(r"Could not open input file:|OCI runtime exec failed|.*executable file not found"),
         _person(
             "occ.no_occ", "there is no occ.", "Set nextcloud.occ.command to the whole command, such as [php, occ]."
+        ),
+    ),
+    Known(
+        _line(r"unable to find user "),
+        _person(
+            "occ.no_user", "there is no such user in the container.", "Set nextcloud.occ.user to a name or a number."
         ),
     ),
     Known(
