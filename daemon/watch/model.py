@@ -1,0 +1,115 @@
+"""What the watching parts hand to one another and to the rest: finds, changes, settled groups, and the times."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.fingerprint import Fingerprint
+
+
+class Found(NamedTuple):
+    """One candidate file as it stood when it was looked at; ``path`` is relative to the user's ``files/``."""
+
+    user: str
+    path: str
+    fingerprint: Fingerprint
+
+
+class Change(NamedTuple):
+    """What stands at a path now that something happened there: a regular file's fingerprint, or ``None``: nothing.
+
+    ``path`` is relative to the data root. Kernel events reach us as a set without order, so what counts is what
+    stands there, not which event it was.
+    """
+
+    path: str
+    fingerprint: Fingerprint | None
+
+    @property
+    def kind(self) -> str:
+        """Give ``present`` or ``gone``."""
+        return "gone" if self.fingerprint is None else "present"
+
+
+@dataclass(frozen=True, slots=True)
+class Suspicion:
+    """Something may have been missed below ``roots`` (relative to the data root; ``None``: anywhere).
+
+    ``expected`` marks the ordinary case of a folder that has just begun to be watched: nothing is wrong, but what
+    already stands in it was never reported.
+    """
+
+    reason: str
+    roots: tuple[str, ...] | None = None
+    expected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SettledGroup:
+    """Files of one directory that belong together and have all come to rest.
+
+    ``folder`` is the watched folder they lie in and ``directory`` their own, both relative to the user's ``files/``.
+    ``sides_only``: there is no photo or video among them; such a group is told of and not relayed, it waits for one.
+    """
+
+    user: str
+    folder: str
+    directory: str
+    members: tuple[Found, ...]
+    sides_only: bool = False
+
+
+class Sink(Protocol):
+    """Who hears what the watch finds. Each call is awaited before the next of its kind: slowness slows the watch."""
+
+    async def found(self, files: list[Found]) -> set[tuple[str, str]]:
+        """Take note of files and say which of them, as ``(user, path)``, are to be relayed."""
+
+    async def settled(self, group: SettledGroup) -> None:
+        """Take over a group that has come to rest."""
+
+    async def gone(self, user: str, path: str) -> None:
+        """Take note that no such file stands there any more."""
+
+    async def suspicion(self, reason: str) -> None:
+        """Take note that changes may have been missed; the watch looks for them itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class WatchOptions:
+    """How to watch. Times are in seconds.
+
+    ``extensions``: those to take, lower case and without the dot; empty: all that the program knows. ``archived``:
+    the name of the folder into which released originals go; it is never looked into. ``step`` is how long kernel
+    events are gathered before they are looked at: settling takes seconds, so a short step only wakes the machine.
+    """
+
+    settle: float = 10.0
+    max_wait: float = 600.0
+    partner: float = 120.0
+    mode: str = "auto"
+    extensions: frozenset[str] = frozenset()
+    archived: str = "Archived"
+    step: float = 0.5
+    relist: float = 1.0
+    look: float = 5.0
+    prove_every: float = 600.0
+    poll_every: float = 10.0
+    grace: float = 5.0
+    chunk: int = 500
+    pending: int = 50_000
+
+
+def below(path: str, folders: Sequence[str]) -> str | None:
+    """Give the longest of ``folders`` that ``path`` is, or lies in; ``""`` is the folder that holds everything."""
+    best: str | None = None
+    for folder in folders:
+        if (not folder or path == folder or path.startswith(folder + "/")) and (
+            best is None or len(folder) > len(best)
+        ):
+            best = folder
+    return best
