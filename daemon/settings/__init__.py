@@ -5,6 +5,8 @@ The JSON schema, the commented default file and the page's form are made from it
 
 from daemon.settings.base import Section
 from daemon.settings.model import Settings
+from daemon.settings.render import default_file
+from daemon.settings.schema import json_schema
 from daemon.settings.sections import (
     Album,
     Archive,
@@ -48,8 +50,10 @@ __all__ = [
     "UserRules",
     "Users",
     "Watch",
+    "default_file",
     "format_duration",
     "format_size",
+    "json_schema",
     "parse_duration",
     "parse_size",
 ]

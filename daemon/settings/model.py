@@ -32,10 +32,7 @@ class Settings(Section):
     hooks: tuple[Hook, ...] = key(
         (),
         "Addresses or programs that are called when something has happened.",
-        [
-            {"on": "batch.done", "url": "http://home.example/hook"},
-            {"on": "batch.done", "run": ["/scripts/tag", "--new"]},
-        ],
+        [{"on": "batch.done", "url": "http://home.example/hook"}],
     )
     relay: Relay = Field(default=Relay(), description="How the work is done.")
     notify: Notify = Field(default=Notify(), description="Who is told what.")
