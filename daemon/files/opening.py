@@ -143,6 +143,22 @@ def look(dir_fd: int, name: str) -> os.stat_result | None:
         raise disk_fault(error, "looking at", path_of(dir_fd, name)) from error
 
 
+def names_in(dir_fd: int) -> list[str]:
+    """Give the names in an open folder as they are now.
+
+    By a descriptor opened anew: btrfs tells one that is open already only what stood there when it was opened
+    (fs/btrfs/inode.c, btrfs_opendir: last_index).
+    """
+    try:
+        fresh = os.open(".", _FOLDER, dir_fd=dir_fd)
+        try:
+            return os.listdir(fresh)
+        finally:
+            os.close(fresh)
+    except OSError as error:
+        raise disk_fault(error, "listing", path_of(dir_fd)) from error
+
+
 def _open_directory(root: str | int, parts: list[str], relpath: str) -> int:
     fd = _open_root(root, last=not parts)
     for index, part in enumerate(parts):

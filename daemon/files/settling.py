@@ -13,7 +13,7 @@ from enum import StrEnum
 
 from daemon.files.faults import path_of, told
 from daemon.files.names import MOST_NAMES, name_of_hidden, numbered
-from daemon.files.opening import Fingerprint, look
+from daemon.files.opening import Fingerprint, look, names_in
 from daemon.files.publishing import sync_dir
 from daemon.files.releasing import put_back
 
@@ -74,9 +74,7 @@ def settle_hidden(
 
 def hidden_in(dir_fd: int) -> list[tuple[str, str]]:
     """List the hidden files of an open folder with the names they had, for a program that has lost its ledger."""
-    with told("listing", path_of(dir_fd)), os.scandir(dir_fd) as entries:
-        names = [os.fsdecode(entry.name) for entry in entries]
-    return sorted((name, former) for name in names if (former := name_of_hidden(name)) is not None)
+    return sorted((name, former) for name in names_in(dir_fd) if (former := name_of_hidden(name)) is not None)
 
 
 def _find(to_fd: int, name: str, expected: Fingerprint) -> tuple[str, os.stat_result] | None:
