@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from cronsim import CronSim, CronSimError
 
 from daemon.settings.values import parse_duration
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 _EVERY = re.compile(r"every\s+(\S.*)", re.IGNORECASE)
 SHORTEST = 1.0
@@ -31,10 +36,8 @@ class Schedule:
         ``timezone`` is an IANA name such as ``Europe/Berlin``; empty means UTC.
         """
         zone = timezone or "UTC"
-        try:
-            ZoneInfo(zone)
-        except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
-            raise ValueError(f"{zone!r} is not a time zone such as Europe/Berlin") from None
+        if not is_zone(zone):
+            raise ValueError(f"{shown(zone)} is not a time zone such as Europe/Berlin")
         cleaned = " ".join(text.split())
         if match := _EVERY.fullmatch(cleaned):
             period = parse_duration(match[1])
@@ -63,3 +66,20 @@ class Schedule:
         if self.period is not None:
             return moment.astimezone(UTC) + timedelta(seconds=self.period)
         return next(CronSim(self.cron, moment.astimezone(ZoneInfo(self.timezone)))).astimezone(UTC)
+
+
+def zone_name(configured: str, environ: Mapping[str, str]) -> str:
+    """Give the time zone that holds: the configured one, else ``TZ`` where it is a zone's name, else ``UTC``."""
+    for name in (configured, environ.get("TZ", "").removeprefix(":")):
+        if name and is_zone(name):
+            return name
+    return "UTC"
+
+
+def is_zone(name: str) -> bool:
+    """Tell whether this is the IANA name of a time zone, such as ``Europe/Berlin``."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, KeyError):  # ZoneInfoNotFoundError is a KeyError
+        return False
+    return True

@@ -87,9 +87,9 @@ def parse(content: bytes, path: Path, environ: Mapping[str, str], *, sweep: bool
     already = [*apply_environment(data, root, environ, origins), *expand_files(data, root, folder, origins)]
     settings, faults, warnings = validate(data, folder, already=already, sweep=sweep)
     if settings is None:
-        raise ConfigError([origins.line(fault) for fault in faults])
+        raise ConfigError(origins.lines_for(faults))
     etag = hashlib.sha256(content).hexdigest()
-    return Loaded(settings, text, etag, [origins.line(warning) for warning in warnings], path, document)
+    return Loaded(settings, text, etag, origins.lines_for(warnings), path, document)
 
 
 def read_bytes(path: Path) -> bytes:

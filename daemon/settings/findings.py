@@ -8,9 +8,8 @@ from pathlib import PurePosixPath
 from string import Formatter
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
-from zoneinfo import ZoneInfo
 
-from daemon.schedule import Schedule
+from daemon.schedule import Schedule, is_zone
 from daemon.settings.users import outermost
 from daemon.settings.values import format_duration, quoted
 
@@ -231,7 +230,7 @@ def _ui(settings: Settings) -> Iterator[Finding]:
         missing, given = ("key", "cert") if ui.tls.cert else ("cert", "key")
         message = f"must not be empty where ui.tls.{given} is given"
         yield Finding((_key("ui.tls", missing), _key("ui.tls", given)), message)
-    if ui.timezone and not _is_zone(ui.timezone):
+    if ui.timezone and not is_zone(ui.timezone):
         yield Finding((_key("ui.timezone"),), "must be a time zone such as Europe/Berlin")
     host = ui.address[0]
     local = host == "localhost" or host == "::1" or host.startswith("127.")
@@ -262,11 +261,3 @@ def _inside(inner: str, outer: str) -> bool:
 
 def _nested(one: str, other: str) -> bool:
     return _inside(one, other) or _inside(other, one)
-
-
-def _is_zone(name: str) -> bool:
-    try:
-        ZoneInfo(name)
-    except (ValueError, OSError, KeyError):
-        return False
-    return True

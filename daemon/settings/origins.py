@@ -45,19 +45,27 @@ class Origins:
             self.lines[path] = self.lines[key]
         self.files[path] = file
 
+    def lines_for(self, faults: list[Fault]) -> list[str]:
+        """Give a printable line for each fault, variables first, then in the order of the file."""
+        return [self.line(fault) for fault in sorted(faults, key=lambda fault: self._place(fault)[1])]
+
     def line(self, fault: Fault) -> str:
         """Give the printable line: ``file:line: key: what is wrong``, or with the variable's name in front."""
-        written = (path for path in (fault.path, *fault.about) if path in self.lines or path in self.variables)
-        where = fault.where or self._where(next(written, fault.path))
+        where, _ = self._place(fault)
         source = next((name for path, name in self.files.items() if fault.path[: len(path)] == path), "")
         message = f"{fault.message} (read from {shown(source)})" if source else fault.message
         return ": ".join(part for part in (where, in_words(fault.path), message) if part)
 
-    def _where(self, path: KeyPath) -> str:
+    def _place(self, fault: Fault) -> tuple[str, int]:
+        """Give the place of a fault in words, and its line, 0 for a variable."""
+        if fault.where:
+            return fault.where, 0
+        written = (path for path in (fault.path, *fault.about) if path in self.lines or path in self.variables)
+        path = next(written, fault.path)
         for length in range(len(path), 0, -1):
             part = path[:length]
             if part in self.variables:
-                return f"environment variable {shown(self.variables[part])}"
+                return f"environment variable {shown(self.variables[part])}", 0
             if part in self.lines:
-                return f"{self.file}:{self.lines[part]}"
-        return f"{self.file}:1"
+                return f"{self.file}:{self.lines[part]}", self.lines[part]
+        return f"{self.file}:1", 1

@@ -34,16 +34,16 @@ _TEXTS = {
 
 
 def did_you_mean(path: KeyPath, model: type[BaseModel] | None, root: type[BaseModel] | None = None) -> str:
-    """Give `; did you mean …?` for an unknown key, from the keys of its section and, failing that, of the others."""
+    """Give `; did you mean …?` for an unknown key: the same word elsewhere, or one like it in its section."""
     word = str(path[-1])
     here = list(keyed(model)) if model else []
-    # Too long a word is no slip of the pen, and comparing it costs time.
-    close = difflib.get_close_matches(word.lower(), here, n=1, cutoff=0.6) if len(word) < 60 else []
-    if close:
-        return f"; did you mean {close[0]}?"
+    # The right word in the wrong place: mostly a matter of indentation.
     elsewhere = next((in_words(key) for key, _ in walk(root) if key[-1] == word), "") if root else ""
-    if elsewhere:
-        return f"; did you mean {elsewhere}?"
+    # Too long a word is no slip of the pen, and comparing it costs time.
+    close = difflib.get_close_matches(word.lower(), here, n=1, cutoff=0.6) if len(word) < 60 and not elsewhere else []
+    meant = elsewhere or "".join(close)
+    if meant:
+        return f"; did you mean {meant}?"
     return f"; there are {', '.join(here)}" if here and len(here) < 8 else ""
 
 
