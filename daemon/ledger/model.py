@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from daemon.fingerprint import Fingerprint
 
 
 class State(StrEnum):
@@ -37,19 +41,6 @@ class BatchState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Mark:
-    """A file as it stood at one moment: inode, size in bytes, and its times in nanoseconds.
-
-    ``mtime_ns`` alone says nothing (Nextcloud sets it to the capture time); ``ctime_ns`` cannot be set by anybody.
-    """
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-
-@dataclass(frozen=True, slots=True)
 class Photo:
     """One file of one user on its way, as the ledger has it. Paths are ``str`` as of :func:`os.fsdecode`."""
 
@@ -65,7 +56,7 @@ class Photo:
     state: State
     resume: State | None
     """For a waiting photo: the state it goes on from."""
-    mark: Mark
+    fingerprint: Fingerprint
     blake3: bytes | None
     sha1: bytes | None
     kind: str
@@ -76,7 +67,7 @@ class Photo:
     duplicate_of: int | None
     archived_as: str
     """Its path below the archive's root; written down as an intent before a file of ours appears there."""
-    archive_mark: Mark | None
+    archive_fingerprint: Fingerprint | None
     taken: str
     taken_from: str
     after: str

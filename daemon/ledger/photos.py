@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.ledger import rows
-from daemon.ledger.model import ENDS, Mark, Photo, State
+from daemon.ledger.model import ENDS, Fingerprint, Photo, State
 from daemon.ledger.rows import blob
 
 if TYPE_CHECKING:
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 _TEXT_BLOBS = frozenset({"place", "archived_as", "hidden"})
 _COLUMNS = frozenset(
     {
-        *("blake3", "sha1", "kind", "content_id", "taken", "taken_from", "mark", "group_id"),
-        *("batch_id", "place", "duplicate_of", "archived_as", "archive_mark", "proved_at", "after", "hidden"),
+        *("blake3", "sha1", "kind", "content_id", "taken", "taken_from", "fingerprint", "group_id"),
+        *("batch_id", "place", "duplicate_of", "archived_as", "archive_fingerprint", "proved_at", "after", "hidden"),
         *("imports", "indexings", "attempts", "next_try", "since", "code", "message", "hint", "resume", "ended_at"),
     }
 )
@@ -33,7 +33,7 @@ class Photos:
 
     # -- moving -------------------------------------------------------------------------------------------------
 
-    def add(self, user: str, folder: str, path: str, role: str, mark: Mark, now: float) -> int:
+    def add(self, user: str, folder: str, path: str, role: str, fingerprint: Fingerprint, now: float) -> int:
         """Enter a file that was not known; give its id."""
         with self._store.write() as db:
             cursor = db.execute(
@@ -44,10 +44,10 @@ class Photos:
                     blob(folder),
                     blob(path),
                     role,
-                    mark.inode,
-                    mark.size,
-                    mark.mtime_ns,
-                    mark.ctime_ns,
+                    fingerprint.inode,
+                    fingerprint.size,
+                    fingerprint.mtime_ns,
+                    fingerprint.ctime_ns,
                     now,
                 ),
             )
@@ -73,6 +73,15 @@ class Photos:
         """Set columns of one photo without changing its state: an intent, or something learnt."""
         with self._store.write():
             self._set(identity, columns)
+
+    def leave_batch(self, ids: Iterable[int]) -> None:
+        """Take photos out of their batch and forget where they were put; they will go in another one."""
+        with self._store.write():
+            for identity in ids:
+                self._set(
+                    identity,
+                    {"batch_id": None, "place": "", "duplicate_of": None, "archived_as": "", "archive_fingerprint": None},
+                )
 
     def wait(self, ids: Iterable[int], resume: State, error: RelayError, now: float, next_try: float) -> None:
         """Let photos wait until ``next_try``, then go on from ``resume``. ``since`` keeps the first time."""
@@ -118,10 +127,10 @@ class Photos:
         names: list[str] = []
         values: list[Any] = []
         for name, value in columns.items():
-            if name == "archive_mark":
+            if name == "archive_fingerprint":
                 names += ["archive_inode", "archive_size", "archive_mtime_ns", "archive_ctime_ns"]
                 values += [value.inode, value.size, value.mtime_ns, value.ctime_ns] if value else [None] * 4
-            elif name == "mark":
+            elif name == "fingerprint":
                 names += ["inode", "size", "mtime_ns", "ctime_ns"]
                 values += [value.inode, value.size, value.mtime_ns, value.ctime_ns]
             else:
@@ -156,6 +165,13 @@ class Photos:
         sql = f"SELECT * FROM photos WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"  # noqa: S608  only question marks
         return [rows.photo(row) for row in self._store.rows(sql, arguments)]
 
+    def settled_first(self, limit: int) -> list[Photo]:
+        """Give settled photos that are in no batch, those that have waited longest first."""
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE state = 'settled' AND batch_id IS NULL ORDER BY id LIMIT ?", (limit,)
+        )
+        return [rows.photo(row) for row in found]
+
     def of_batch(self, batch_id: int) -> list[Photo]:
         """Give the photos of a batch, oldest first."""
         found = self._store.rows("SELECT * FROM photos WHERE batch_id = ? ORDER BY id", (batch_id,))
@@ -171,9 +187,19 @@ class Photos:
         return [rows.photo(row) for row in self._store.rows("SELECT * FROM photos WHERE hidden <> x'' ORDER BY id")]
 
     def due(self, now: float) -> list[Photo]:
-        """Give waiting photos without a batch whose time has come."""
+        """Give waiting photos whose time has come, but for those that wait with their batch."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE state = 'waiting' AND batch_id IS NULL AND next_try <= ? ORDER BY id", (now,)
+            "SELECT * FROM photos WHERE state = 'waiting' AND next_try <= ? AND"
+            " (batch_id IS NULL OR resume = 'archived') ORDER BY id",
+            (now,),
+        )
+        return [rows.photo(row) for row in found]
+
+    def releasable(self, now: float, limit: int) -> list[Photo]:
+        """Give proved photos whose original may be let go now, oldest first."""
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE state = 'archived' AND COALESCE(next_try, 0) <= ? ORDER BY id LIMIT ?",
+            (now, limit),
         )
         return [rows.photo(row) for row in found]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from daemon.ledger.model import Batch, BatchState, Job, Mark, Photo, State
+from daemon.ledger.model import Batch, BatchState, Job, Fingerprint, Photo, State
 
 if TYPE_CHECKING:
     import sqlite3
@@ -23,9 +23,9 @@ def text(path: bytes) -> str:
 
 def photo(row: sqlite3.Row) -> Photo:
     """Give a row of ``photos``."""
-    archive_mark = None
+    archive_fingerprint = None
     if row["archive_inode"] is not None:
-        archive_mark = Mark(row["archive_inode"], row["archive_size"], row["archive_mtime_ns"], row["archive_ctime_ns"])
+        archive_fingerprint = Fingerprint(row["archive_inode"], row["archive_size"], row["archive_mtime_ns"], row["archive_ctime_ns"])
     return Photo(
         id=row["id"],
         user=row["user"],
@@ -35,7 +35,7 @@ def photo(row: sqlite3.Row) -> Photo:
         group_id=row["group_id"],
         state=State(row["state"]),
         resume=State(row["resume"]) if row["resume"] else None,
-        mark=Mark(row["inode"], row["size"], row["mtime_ns"], row["ctime_ns"]),
+        fingerprint=Fingerprint(row["inode"], row["size"], row["mtime_ns"], row["ctime_ns"]),
         blake3=row["blake3"],
         sha1=row["sha1"],
         kind=row["kind"],
@@ -44,7 +44,7 @@ def photo(row: sqlite3.Row) -> Photo:
         place=text(row["place"]),
         duplicate_of=row["duplicate_of"],
         archived_as=text(row["archived_as"]),
-        archive_mark=archive_mark,
+        archive_fingerprint=archive_fingerprint,
         taken=row["taken"],
         taken_from=row["taken_from"],
         after=row["after"],

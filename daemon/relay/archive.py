@@ -1,0 +1,101 @@
+"""What the steps ask of an archive; PhotoPrism and the plain folder are two of them, and a fork may add another.
+
+An archive is trusted with nothing: whatever it says, an original is let go only after :meth:`Archive.prove` has
+compared the bytes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from daemon.errors import RelayError
+    from daemon.fingerprint import Fingerprint
+    from daemon.ledger.model import Batch, Photo
+
+
+class Verdict(StrEnum):
+    """What the archive really has of a file."""
+
+    PROVED = "proved"
+    """The same bytes, complete, on the disk, and everybody can see them."""
+    HIDDEN = "hidden"
+    """The same bytes, but archived or hidden there: every gallery would lose the photo."""
+    UNINDEXED = "unindexed"
+    """The same bytes stand in the archive's files, but the archive does not know them."""
+    BROKEN = "broken"
+    """The archive says it has the file, but the file is missing or differs."""
+    ABSENT = "absent"
+    """Nothing of it."""
+    UNPROVABLE = "unprovable"
+    """It cannot be looked at from here (a side file, and the originals are not mounted)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The verdict on one photo: where its bytes stand below the archive's root, and as what file.
+
+    ``fingerprint`` is ``None`` where the file itself could not be looked at from here.
+    """
+
+    verdict: Verdict
+    path: str = ""
+    fingerprint: Fingerprint | None = None
+    note: str = ""
+
+
+class Archive(Protocol):
+    """A place that photos are relayed to. All methods may raise ``Transient`` for what passes by itself."""
+
+    name: str
+    """``photoprism`` or ``folder``: in messages and in the ledger."""
+
+    dated: bool
+    """Whether the archive's own path of a photo depends on when it was taken."""
+
+    @property
+    def root(self) -> str:
+        """Give the folder in which archived files stand, as mounted here; empty where it is not mounted."""
+
+    async def ready(self, size: int) -> None:
+        """Return if ``size`` bytes could be taken now; raise ``Transient`` with the reason if not."""
+
+    async def known(self, photo: Photo) -> Finding:
+        """Tell cheaply whether the archive has an examined photo already; ``ABSENT`` may be wrong, ``PROVED`` not."""
+
+    async def place(
+        self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
+    ) -> dict[int, RelayError]:
+        """Put the groups where the archive takes them in; may be repeated after a crash at any point.
+
+        ``companions`` are archived photos, by group id, that must be joined with a partner that came too late. Gives
+        what went wrong with single photos, by photo id; their whole group is not placed then.
+        """
+
+    def already_placed(self, batch: Batch) -> bool:
+        """Tell whether a batch had become visible before a crash (blocking; at start only)."""
+
+    async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
+        """Have the archive take a placed batch in; ``progress(event, name)`` is told of each file."""
+
+    async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
+        """Tell for each member (by photo id) what the archive really has, reading every byte once."""
+
+    async def still(self, photo: Photo) -> bool:
+        """Tell whether what was proved of a photo is still so; cheap where nothing was touched."""
+
+    async def index(self, folder: str) -> None:
+        """Have the archive look at a folder of its own files again."""
+
+    async def clear(self, batch: Batch) -> None:
+        """Take away what of a batch was left lying; every original still stands, or is proved."""
+
+    def fetch(self, photo: Photo) -> AsyncIterator[bytes]:
+        """Give the archived bytes of a photo, in blocks."""
+
+    def durable_after(self, finding: Finding) -> float:
+        """Give the seconds until proved bytes are surely on the disk; 0 where we have synced them ourselves."""

@@ -1,0 +1,32 @@
+"""The model of a batch: groups of photos that travel together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from daemon.ledger.model import Photo
+
+
+def groups_of(photos: Iterable[Photo]) -> list[list[Photo]]:
+    """Put photos together that were settled together, in their order; one without a group is a group of its own."""
+    found: dict[int, list[Photo]] = {}
+    for photo in photos:
+        found.setdefault(photo.group_id or photo.id, []).append(photo)
+    return list(found.values())
+
+
+def main_of(group: Iterable[Photo]) -> Photo | None:
+    """Give the group's first main file, or ``None`` where only side files are left."""
+    return next((photo for photo in group if photo.role == "main"), None)
+
+
+def described(photos: list[Photo]) -> str:
+    """Give a few words on photos for a message: ``14 photos of alice and bob``."""
+    users = sorted({photo.user for photo in photos})
+    noun = "photo" if len(photos) == 1 else "photos"
+    if len(users) > 3:
+        return f"{len(photos)} {noun} of {len(users)} users"
+    return f"{len(photos)} {noun} of {' and '.join(users)}"

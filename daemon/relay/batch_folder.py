@@ -1,0 +1,167 @@
+"""The folder of a batch below PhotoPrism's ``import``: filled under a hidden name, made visible by one rename.
+
+``import/.photon-relay-<batch>/`` is invisible to PhotoPrism, which enters no hidden folder (a hidden *file* it would
+delete at the end of an import). When all is on the disk, a rename to ``import/<batch>/`` publishes it at once.
+All functions block.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from daemon.errors import Refused, RelayError
+from daemon.files.faults import told
+from daemon.files.opening import directory_below, file_below, look
+from daemon.files.placing import copy_into
+from daemon.files.publishing import made_dirs, publish, sync_dir
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Sequence
+
+    from daemon.ledger.model import Photo
+
+HIDDEN = ".photon-relay-"
+
+# What concerns the import folder as a whole; `disk.error` may be one bad sector under one user's file.
+_DISK = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission"})
+
+
+def is_visible(import_root: str, batch: str) -> bool:
+    """Tell whether a batch folder has been published (and not been taken away since)."""
+    with directory_below(import_root, "") as root:
+        found = look(root, batch)
+    return found is not None and stat.S_ISDIR(found.st_mode)
+
+
+def fill(
+    import_root: str,
+    batch: str,
+    data: str,
+    groups: Sequence[Sequence[Photo]],
+    places: dict[int, tuple[str, str]],
+    extras: Callable[[int, Sequence[Photo], str], None],
+    workers: int,
+) -> dict[int, RelayError]:
+    """Copy the groups into the hidden folder of a batch; give what went wrong with single photos, by photo id.
+
+    A group of which one member cannot be copied is taken out again as a whole. ``extras(folder_fd, group, subfolder)``
+    may add further files to a group's subfolder. Raises what concerns the disk and not a file (``disk.*``).
+    """
+    # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
+    sweep(import_root, HIDDEN + batch)
+    trouble: dict[int, RelayError] = {}
+    with made_dirs(import_root, HIDDEN + batch) as root:
+        subfolders = sorted({places[photo.id][0] for group in groups for photo in group})
+        for subfolder in subfolders:
+            with made_dirs(root, subfolder):
+                pass
+
+        def one(group: Sequence[Photo]) -> dict[int, RelayError]:
+            return _copy_group(root, data, group, places, extras)
+
+        with ThreadPoolExecutor(max(1, workers), "place") as pool:
+            for found in pool.map(one, groups):
+                trouble |= found
+        for subfolder in subfolders:
+            with directory_below(root, subfolder) as folder:
+                sync_dir(folder)
+        sync_dir(root)
+    return trouble
+
+
+def _copy_group(
+    root: int,
+    data: str,
+    group: Sequence[Photo],
+    places: dict[int, tuple[str, str]],
+    extras: Callable[[int, Sequence[Photo], str], None],
+) -> dict[int, RelayError]:
+    made: list[str] = []
+    subfolder = places[group[0].id][0]
+    with directory_below(root, subfolder) as folder:
+        for photo in group:
+            name = places[photo.id][1]
+            try:
+                with file_below(data, f"{photo.user}/files/{photo.path}") as source:
+                    copy_into(
+                        source.fd,
+                        folder,
+                        name,
+                        size=photo.fingerprint.size,
+                        mtime_ns=photo.fingerprint.mtime_ns,
+                        expected=photo.fingerprint,
+                    )
+                made.append(name)
+            except RelayError as error:
+                if error.code in _DISK:
+                    raise
+                for other in made:
+                    os.unlink(other, dir_fd=folder)
+                return {photo.id: error}
+        extras(folder, group, subfolder)
+    return {}
+
+
+def show(import_root: str, batch: str) -> None:
+    """Make a filled batch folder visible; one that is visible already is left as it is."""
+    with directory_below(import_root, "") as root:
+        if look(root, HIDDEN + batch) is None and look(root, batch) is not None:
+            return
+        # Power cut here: hidden and swept at the next start, or visible and complete: all of it was synced before.
+        publish(root, HIDDEN + batch, batch)
+
+
+def remaining(import_root: str, batch: str) -> list[str]:
+    """Give what is left in a batch folder, as ``<subfolder>/<name>``; nothing where the folder is gone."""
+    found: list[str] = []
+    try:
+        with directory_below(import_root, batch) as root:
+            for subfolder in os.listdir(root):
+                with suppress(Refused), directory_below(root, subfolder) as folder:
+                    found += [f"{subfolder}/{name}" for name in os.listdir(folder)]
+    except Refused:
+        return []
+    return sorted(found)
+
+
+def sweep(import_root: str, folder: str) -> None:
+    """Take away a folder of ours below ``import`` with all that is in it; links in it are unlinked, not followed.
+
+    Only for folders whose name we made: what is in them are copies, and their originals stand or are proved.
+    """
+    try:
+        with directory_below(import_root, "") as root:
+            if look(root, folder) is not None:
+                _remove_tree(root, folder)
+                sync_dir(root)
+    except Refused:
+        return
+
+
+def strays(import_root: str) -> list[str]:
+    """Give the hidden batch folders that stand in ``import``: each belongs to a batch that never became visible."""
+    with directory_below(import_root, "") as root:
+        return sorted(name for name in os.listdir(root) if name.startswith(HIDDEN))
+
+
+def _remove_tree(parent: int, name: str) -> None:
+    with directory_below(parent, name) as folder:
+        for entry in os.listdir(folder):
+            found = look(folder, entry)
+            if found is not None and stat.S_ISDIR(found.st_mode):
+                _remove_tree(folder, entry)
+            else:
+                # Power cut here: some copies are left; the next sweep takes them.
+                with suppress(FileNotFoundError), told("sweeping", entry):
+                    os.unlink(entry, dir_fd=folder)
+    with suppress(FileNotFoundError), told("sweeping", name):
+        os.rmdir(name, dir_fd=parent)
+
+
+def users_of(photos: Iterable[Photo]) -> dict[str, str]:
+    """Give the user of each subfolder that photos were put into."""
+    return {photo.place.partition("/")[0]: photo.user for photo in photos if photo.place}

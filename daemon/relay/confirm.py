@@ -1,0 +1,191 @@
+"""Confirm: prove, file by file, that the archive holds the same bytes; a group goes on only as a whole.
+
+Reads only. What was found decides what happens next:
+
+=============  ====================================================================================================
+verdict        then
+=============  ====================================================================================================
+``proved``     the group is ``archived``: its originals may be let go
+``hidden``     the originals are kept and a person is told: the photo would vanish from every gallery
+``unindexed``  the archive is asked to index that folder, twice at most; then proved, or kept and warned about
+``broken``     placed again under a new batch; kept meanwhile
+``absent``     placed again under a new batch once; absent again: kept, a person is told
+``unprovable`` kept, a person is told what to mount
+=============  ====================================================================================================
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from daemon.errors import NeedsPerson, RelayError, Transient
+from daemon.ledger.contents import Content
+from daemon.ledger.model import State
+from daemon.pauses import pause
+from daemon.relay.archive import Finding, Verdict
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.clock import Clock
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.relay.archive import Archive
+
+log = logging.getLogger(__name__)
+
+MOST_INDEXINGS = 2
+MOST_IMPORTS = 2
+BETWEEN_INDEXINGS = 15.0
+
+# The worst finding decides for the whole group.
+_WORST_FIRST = (
+    Verdict.HIDDEN,
+    Verdict.UNPROVABLE,
+    Verdict.UNINDEXED,
+    Verdict.BROKEN,
+    Verdict.ABSENT,
+    Verdict.PROVED,
+)
+
+
+class Confirm:
+    """The step between import and release."""
+
+    def __init__(self, ledger: Ledger, archive: Archive, clock: Clock) -> None:
+        self._ledger = ledger
+        self._archive = archive
+        self._clock = clock
+
+    async def group(self, group: Sequence[Photo], *, release_after: float, album_user: str, album: bool) -> Verdict:
+        """Prove a group that was imported (or is a duplicate) and move it on; give the verdict that decided.
+
+        ``release_after`` is in seconds; ``album`` says whether Nextcloud shows the archive and must look at the
+        folder that gained files, as ``album_user``. Raises ``Transient`` where the archive cannot be asked now.
+        """
+        while True:
+            findings = await self._archive.prove(group)
+            worst = next(v for v in _WORST_FIRST if any(f.verdict is v for f in findings.values()))
+            if worst is not Verdict.UNINDEXED:
+                break
+            tried = max(photo.indexings for photo in group)
+            if tried >= MOST_INDEXINGS:
+                break
+            folders = {f.path.rpartition("/")[0] for f in findings.values() if f.verdict is Verdict.UNINDEXED}
+            if tried:
+                # PhotoPrism is silent where it was busy: the second time is not asked in the same breath.
+                await self._clock.sleep(BETWEEN_INDEXINGS)
+            for folder in sorted(folders):
+                log.info("the archive does not know what stands in its folder %s; it is asked to index it", folder)
+                await self._archive.index(folder)
+            await anyio.to_thread.run_sync(self._count_indexing, group)
+            group = await anyio.to_thread.run_sync(self._again, group)
+        now = self._clock.wall()
+        if worst is Verdict.PROVED:
+            wait = max([release_after, *(self._archive.durable_after(f) for f in findings.values())])
+            await anyio.to_thread.run_sync(self._archived, group, findings, now, wait, album_user if album else None)
+        else:
+            await anyio.to_thread.run_sync(self._not_proved, group, findings, worst, now)
+        return worst
+
+    def _count_indexing(self, group: Sequence[Photo]) -> None:
+        with self._ledger.write():
+            for photo in group:
+                self._ledger.photos.put(photo.id, indexings=photo.indexings + 1)
+
+    def _again(self, group: Sequence[Photo]) -> list[Photo]:
+        return [found for photo in group if (found := self._ledger.photos.get(photo.id))]
+
+    def _archived(
+        self,
+        group: Sequence[Photo],
+        findings: dict[int, Finding],
+        now: float,
+        wait: float,
+        album_user: str | None,
+    ) -> None:
+        with self._ledger.write():
+            for photo in group:
+                finding = findings[photo.id]
+                note = f"proved in the archive as {shown(finding.path)}"
+                if photo.duplicate_of is not None:
+                    note = f"a duplicate: {note}"
+                self._ledger.photos.advance(
+                    [photo.id],
+                    State.ARCHIVED,
+                    now,
+                    note,
+                    archived_as=finding.path,
+                    archive_fingerprint=finding.fingerprint,
+                    proved_at=now,
+                    next_try=now + wait,
+                )
+                if photo.blake3 and photo.sha1:
+                    self._ledger.contents.proved(
+                        Content(photo.blake3, photo.sha1, photo.fingerprint.size, finding.path, photo.id), now
+                    )
+                if album_user is not None and photo.duplicate_of is None:
+                    folder = finding.path.rpartition("/")[0]
+                    self._ledger.jobs.add("album", album_user, folder, now, [photo.id])
+
+    def _not_proved(self, group: Sequence[Photo], findings: dict[int, Finding], worst: Verdict, now: float) -> None:
+        ids = [photo.id for photo in group]
+        culprit = next(photo for photo in group if findings[photo.id].verdict is worst)
+        error = _trouble(culprit, findings[culprit.id], worst, tries=max(photo.imports for photo in group))
+        with self._ledger.write():
+            if isinstance(error, Transient):
+                again = now + pause(max(photo.attempts for photo in group), error.retry_after)
+                self._ledger.photos.leave_batch(ids)
+                self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
+            else:
+                self._ledger.photos.hold(ids, error, now)
+
+
+def _trouble(photo: Photo, finding: Finding, verdict: Verdict, *, tries: int) -> RelayError:
+    """Give what a verdict other than ``proved`` means for a photo, in words."""
+    who = f"{shown(photo.name)} of {photo.user}"
+    where = shown(finding.path)
+    if verdict is Verdict.HIDDEN:
+        return NeedsPerson(
+            "archive.hidden",
+            f"{who} is in the archive already ({where}), but archived or hidden there; the original is kept",
+            hint="bring it back in PhotoPrism (Archive, Hidden or Review) and run a sweep, or delete the upload",
+        )
+    if verdict is Verdict.UNPROVABLE:
+        return NeedsPerson(
+            "archive.unprovable",
+            f"{who} cannot be proved from here: {finding.note or 'the originals are not mounted'}; it is kept",
+            hint="mount PhotoPrism's originals and name them in photoprism.originals",
+        )
+    if verdict is Verdict.UNINDEXED:
+        return NeedsPerson(
+            "archive.unindexed",
+            f"{who} stands in the archive as {where}, but PhotoPrism does not show it even after being asked twice"
+            f" to index that folder; the original is kept{_told(finding)}",
+            hint="look at PhotoPrism's log for that file: it may be damaged, too large or of a kind it cannot read",
+        )
+    if verdict is Verdict.BROKEN:
+        return Transient(
+            "archive.broken",
+            f"the archive says it has {who} as {where}, but the file there is missing or differs; the photo is"
+            " brought again, the original is kept meanwhile",
+            hint="see whether somebody deletes or changes files in the archive's folder",
+        )
+    if tries >= MOST_IMPORTS:
+        return NeedsPerson(
+            "archive.absent",
+            f"{who} did not reach the archive in {tries} imports; the original is kept{_told(finding)}",
+            hint="look at PhotoPrism's log for that file; mend the cause, then run a sweep",
+        )
+    return Transient(
+        "archive.not_yet",
+        f"{who} is not in the archive after the import; it is brought once more{_told(finding)}",
+    )
+
+
+def _told(finding: Finding) -> str:
+    return f" ({finding.note})" if finding.note else ""

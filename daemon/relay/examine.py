@@ -1,0 +1,210 @@
+"""Examine: what a settled file really is, and whether the archive has it already. Reads only.
+
+Each file is opened without following links, read once (BLAKE3 is our identity, SHA-1 PhotoPrism's), and refused where
+it may not move: encrypted by the server, empty, not what its name says, put back on request.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
+
+import anyio
+import anyio.to_thread
+
+from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.files.exiftool import find_exiftool
+from daemon.files.hashing import hash_file
+from daemon.files.kinds import agrees, extension_of, is_encrypted, sniff
+from daemon.files.opening import file_below
+from daemon.files.taken import content_identifier, taken_at
+from daemon.ledger.model import State
+from daemon.pauses import pause
+from daemon.relay.archive import Verdict
+from daemon.relay.partners import companions
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.relay.archive import Archive
+
+_MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
+
+
+@dataclass(frozen=True, slots=True)
+class Examined:
+    """What reading one file told."""
+
+    blake3: bytes
+    sha1: bytes
+    kind: str
+    content_id: str
+    taken: str
+    taken_from: str
+
+
+class Examine:
+    """The first step: settled files become examined ones, or are refused with a reason."""
+
+    def __init__(self, ledger: Ledger, current: Current, archive: Archive, clock: Clock) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._archive = archive
+        self._clock = clock
+        self._readers = anyio.CapacityLimiter(max(1, min(4, os.cpu_count() or 1)))
+        self._exiftool = find_exiftool()
+
+    async def group(self, group: Sequence[Photo]) -> list[Photo]:
+        """Examine a group's files and write down what they are; give those that go on, re-read from the ledger."""
+        going: list[int] = []
+        for photo in group:
+            try:
+                found = await anyio.to_thread.run_sync(self._look, photo, limiter=self._readers)
+            except RelayError as error:
+                await anyio.to_thread.run_sync(self._failed, group, photo, error)
+                if not isinstance(error, Refused):
+                    return []
+            else:
+                await anyio.to_thread.run_sync(self._write, photo, found)
+                going.append(photo.id)
+        left = await anyio.to_thread.run_sync(self._left, going)
+        if (
+            left
+            and all(photo.role == "side" for photo in left)
+            and not await anyio.to_thread.run_sync(companions, self._ledger, left)
+        ):
+            alone = Refused("media.no_main", "the photo that this side file belongs to will not be moved, so it stays")
+            await anyio.to_thread.run_sync(
+                self._ledger.photos.refuse, [photo.id for photo in left], alone, self._clock.wall()
+            )
+            return []
+        return await self._duplicates(left)
+
+    async def preview(self, photo: Photo) -> str:
+        """Say in a sentence what would become of a settled file; changes nothing."""
+        try:
+            found = await anyio.to_thread.run_sync(self._look, photo, limiter=self._readers)
+        except RelayError as error:
+            return f"would stay: {error.message} [{error.code}]"
+        known = await anyio.to_thread.run_sync(self._ledger.contents.find, found.blake3)
+        rules = self._current.settings.users.rules_for(photo.user)
+        what = "is a duplicate of what the archive has" if known else f"would be relayed ({found.kind})"
+        return f"{what}; then: {rules.after}"
+
+    # -- reading ------------------------------------------------------------------------------------------------
+
+    def _look(self, photo: Photo) -> Examined:
+        data = self._current.settings.nextcloud.data
+        who = f"{shown(photo.name)} of {photo.user}"
+        with file_below(data, f"{photo.user}/files/{photo.path}") as source:
+            if source.status.st_size == 0:
+                raise Refused("file.empty", f"{who} is empty; it stays where it is")
+            hashed = hash_file(source.fd, expected=photo.fingerprint)
+            if is_encrypted(hashed.first):
+                raise Refused(
+                    "file.encrypted",
+                    f"{who} is encrypted by Nextcloud's server-side encryption; it stays where it is",
+                    hint="photos can be relayed only where server-side encryption is off (occ encryption:status)",
+                )
+            extension = extension_of(photo.name)
+            if photo.role == "main" and not agrees(extension, hashed.first):
+                kind = sniff(hashed.first) or "nothing known"
+                raise Refused("media.mismatch", f"{who} is not what its name says: it begins like {kind}; it stays")
+            digest = bytes.fromhex(hashed.blake3)
+            if self._ledger.photos.put_back(photo.user, photo.path, digest):
+                raise Refused("photo.put_back", f"{who} was put back on request; it is not taken again")
+            identifier = ""
+            if extension in _MAY_ANNOUNCE and (extension not in {"jpg", "jpeg"} or b"Apple" in hashed.first):
+                identifier = content_identifier(source.fd) or ""
+            taken, taken_from = "", ""
+            if self._archive.dated and photo.role == "main":
+                zone = self._zone()
+                when = taken_at(source.fd, photo.name, now=self._clock.now(), zone=zone, exiftool=self._exiftool)
+                taken, taken_from = when.when.replace(tzinfo=None).isoformat(), when.source
+            return Examined(digest, bytes.fromhex(hashed.sha1), extension, identifier, taken, taken_from)
+
+    def _zone(self) -> ZoneInfo | None:
+        name = self._current.settings.ui.timezone
+        return ZoneInfo(name) if name else None
+
+    # -- writing down -------------------------------------------------------------------------------------------
+
+    def _write(self, photo: Photo, found: Examined) -> None:
+        self._ledger.photos.advance(
+            [photo.id],
+            State.EXAMINED,
+            self._clock.wall(),
+            blake3=found.blake3,
+            sha1=found.sha1,
+            kind=found.kind,
+            content_id=found.content_id,
+            taken=found.taken,
+            taken_from=found.taken_from,
+        )
+
+    def _failed(self, group: Sequence[Photo], photo: Photo, error: RelayError) -> None:
+        """Write down why a file does not go on; what may pass by itself takes its whole group along."""
+        now = self._clock.wall()
+        with self._ledger.write():
+            if isinstance(error, Refused):
+                self._ledger.photos.refuse([photo.id], error, now)
+                return
+            ids = [member.id for member in group]
+            self._ledger.photos.leave_batch(ids)
+            if error.code == "file.changed":
+                # It settles anew: the watch is told to look at it again.
+                self._ledger.photos.advance(ids, State.FOUND, now, str(error))
+                return
+            if isinstance(error, Transient) or error.code.startswith("disk."):
+                wanted = error.retry_after if isinstance(error, Transient) else 300.0
+                again = now + pause(max(member.attempts for member in group), wanted)
+                self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
+            else:
+                self._ledger.photos.hold(ids, error, now)
+
+    def _left(self, ids: list[int]) -> list[Photo]:
+        return [photo for one in ids if (photo := self._ledger.photos.get(one))]
+
+    # -- duplicates ---------------------------------------------------------------------------------------------
+
+    async def _duplicates(self, group: list[Photo]) -> list[Photo]:
+        """Mark what is there already, or is under way from somebody else; proof comes in confirm."""
+        hidden = None
+        for photo in group:
+            columns: dict[str, Any] = {}
+            twin = await anyio.to_thread.run_sync(self._ledger.photos.twin, photo)
+            if twin is not None:
+                columns["duplicate_of"] = twin.id
+            else:
+                finding = await self._archive.known(photo)
+                if finding.verdict is Verdict.PROVED:
+                    content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3 or b"")
+                    # 0: the archive had it before this program came.
+                    columns["duplicate_of"] = content.photo_id if content else 0
+                elif finding.verdict is Verdict.HIDDEN:
+                    hidden = NeedsPerson(
+                        "archive.hidden",
+                        f"{shown(photo.name)} of {photo.user} is in the archive already ({shown(finding.path)}), but"
+                        " archived or hidden there; the original is kept",
+                        hint="bring it back in PhotoPrism (Archive, Hidden or Review) and run a sweep, or delete the"
+                        " upload",
+                    )
+            if columns:
+                await anyio.to_thread.run_sync(_put, self._ledger, photo.id, columns)
+        if hidden is not None:
+            await anyio.to_thread.run_sync(
+                self._ledger.photos.hold, [photo.id for photo in group], hidden, self._clock.wall()
+            )
+            return []
+        return await anyio.to_thread.run_sync(self._left, [photo.id for photo in group])
+
+
+def _put(ledger: Ledger, identity: int, columns: dict[str, Any]) -> None:
+    ledger.photos.put(identity, **columns)

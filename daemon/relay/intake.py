@@ -1,0 +1,138 @@
+"""What the watch finds, entered into the ledger: which files are to be relayed, and which are none of our business."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from daemon.ledger.model import State
+from daemon.nextcloud.homes import is_sample
+from daemon.relay.partners import companions
+from daemon.text import shown
+from daemon.watch.media import role
+from daemon.watch.model import below
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.fingerprint import Fingerprint
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.wake import Wake
+    from daemon.watch.model import Found, SettledGroup
+
+log = logging.getLogger(__name__)
+
+_BEFORE_THE_RELAY = frozenset({State.FOUND, State.SETTLED})
+_ASKED = frozenset({State.HELD, State.REFUSED})
+_STAYS = frozenset({"keep", "tag"})
+
+
+class Intake:
+    """The watch's sink: decides what is new, and enters it."""
+
+    def __init__(self, ledger: Ledger, current: Current, bus: Bus, wake: Wake, clock: Clock) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._bus = bus
+        self._wake = wake
+        self._clock = clock
+
+    async def found(self, files: list[Found]) -> set[tuple[str, str]]:
+        """Enter files that are new and give those that are to be relayed, as (user, path)."""
+        wanted = await anyio.to_thread.run_sync(self._found, files)
+        if wanted:
+            self._bus.tell("photos.found", count=len(wanted))
+        return wanted
+
+    def _found(self, files: Sequence[Found]) -> set[tuple[str, str]]:
+        wanted: set[tuple[str, str]] = set()
+        with self._ledger.write():
+            for file in files:
+                if self._is_wanted(file):
+                    wanted.add((file.user, file.path))
+        return wanted
+
+    def _is_wanted(self, file: Found) -> bool:
+        users = self._current.settings.users
+        if users.decision(file.user) != "include":
+            return False
+        rules = users.rules_for(file.user)
+        folder = below(file.path, rules.folders)
+        kind = role(file.path.rpartition("/")[2], frozenset(self._current.settings.watch.extensions))
+        if folder is None or kind is None or is_sample(file.path, file.fingerprint.size):
+            return False
+        latest = self._ledger.photos.latest(file.user, file.path)
+        if latest is not None:
+            if latest.state in _BEFORE_THE_RELAY and latest.batch_id is None:
+                if latest.fingerprint != file.fingerprint:
+                    self._ledger.photos.put(latest.id, fingerprint=file.fingerprint)
+                return True
+            if self._is_known(latest, file.fingerprint):
+                return False
+        elif not rules.existing and self._ledger.homes.in_baseline(
+            file.user, file.path, file.fingerprint.inode, file.fingerprint.size
+        ):
+            return False
+        self._ledger.photos.add(file.user, folder, file.path, kind, file.fingerprint, self._clock.wall())
+        return True
+
+    def _is_known(self, latest: Photo, now: Fingerprint) -> bool:
+        """Tell whether a file is the one that the ledger has already, so that nothing begins anew."""
+        before = latest.fingerprint
+        if latest.state is State.DONE or latest.state is State.RELEASED:
+            # What was let go and comes again is a new upload, even under a used inode number. What stayed is known.
+            return latest.after in _STAYS and (before.inode, before.size) == (now.inode, now.size)
+        if latest.state is State.RESTORED:
+            return (before.inode, before.size) == (now.inode, now.size)
+        # Under way, waiting, held or refused: the same file is not begun twice, another one is new.
+        return before.renamed(now)
+
+    async def settled(self, group: SettledGroup) -> None:
+        """Hand a group over to the relay."""
+        ready = await anyio.to_thread.run_sync(self._settled, group)
+        if ready:
+            self._bus.tell("photos.settled", count=ready)
+            self._wake.set()
+
+    def _settled(self, group: SettledGroup) -> int:
+        """Move a group's files to ``settled`` as one group; give how many."""
+        now = self._clock.wall()
+        with self._ledger.write():
+            photos = []
+            for member in group.members:
+                latest = self._ledger.photos.latest(member.user, member.path)
+                if latest is None or latest.state is not State.FOUND:
+                    continue
+                self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
+                photos.append(latest)
+            if not photos:
+                return 0
+            if all(photo.role == "side" for photo in photos) and not companions(self._ledger, photos):
+                # It waits for the photo that it belongs to; the watch brings it again together with that.
+                log.debug("%s of %s waits for its photo", shown(photos[0].path), group.user)
+                return 0
+            for photo in photos:
+                self._ledger.photos.advance([photo.id], State.SETTLED, now, group_id=photos[0].id)
+        return len(photos)
+
+    async def gone(self, user: str, path: str) -> None:
+        """Note that nothing stands there any more: what had not begun is forgotten."""
+        await anyio.to_thread.run_sync(self._gone, user, path)
+
+    def _gone(self, user: str, path: str) -> None:
+        with self._ledger.write():
+            self._ledger.homes.left_baseline(user, path)
+            latest = self._ledger.photos.latest(user, path)
+            if latest is not None and latest.state is State.FOUND:
+                self._ledger.photos.forget(latest.id)
+
+    async def suspicion(self, reason: str) -> None:
+        """Note that the watch may have missed something; it looks for itself."""
+        log.info("the watch may have missed something (%s); it looks again", reason)
+        self._bus.tell("watch.suspicion", reason=reason)

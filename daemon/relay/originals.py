@@ -1,0 +1,122 @@
+"""Looking at the archive's own files, as mounted here: the only proof that counts. All functions block; all only read.
+
+Everything that is proved is synced too: PhotoPrism moves files without syncing them, and an original may go only when
+its copy would survive a power cut.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.files.hashing import hash_only_blake3
+from daemon.files.opening import Fingerprint, directory_below, file_below
+from daemon.files.publishing import sync_dir
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.ledger.model import Photo
+
+
+def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | None:
+    """Give the fingerprint of an archived file if it has exactly these bytes, and sync it; ``None`` if not.
+
+    Raises ``Transient`` where the root is not mounted or the disk fails: that proves nothing either way.
+    """
+    try:
+        with file_below(root, path) as archived:
+            if archived.status.st_size != size:
+                return None
+            if bytes.fromhex(hash_only_blake3(archived.fd)) != blake3:
+                return None
+            with suppress(OSError):  # a mount that cannot sync (read-only, some FUSE) has written all it will write
+                os.fsync(archived.fd)
+                sync_dir(archived.dir_fd)
+            return Fingerprint.of(os.fstat(archived.fd))
+    except Refused:
+        return None
+    except Transient as error:
+        if error.code == "file.changed":
+            return None
+        raise
+
+
+def unchanged(root: str, path: str, proved: Fingerprint) -> bool:
+    """Tell whether an archived file is, without reading it, still the one that was proved."""
+    try:
+        with file_below(root, path) as archived:
+            return archived.fingerprint == proved
+    except Refused:
+        return False
+
+
+def beside(root: str, main: str, size: int, blake3: bytes) -> tuple[str, Fingerprint] | None:
+    """Find a side file with these bytes beside an archived main file: same folder, a name that begins alike."""
+    folder, _, name = main.rpartition("/")
+    stem = name.partition(".")[0]
+    try:
+        with directory_below(root, folder) as fd:
+            names = sorted(entry for entry in os.listdir(fd) if entry.startswith(stem) and entry != name)
+    except Refused:
+        return None
+    for entry in names:
+        path = f"{folder}/{entry}" if folder else entry
+        found = same_bytes(root, path, size, blake3)
+        if found is not None:
+            return path, found
+    return None
+
+
+def search(root: str, size: int, blake3: bytes) -> tuple[str, Fingerprint] | None:
+    """Find a file with these bytes anywhere in the archive: by size, then by content."""
+    for path in _of_size(root, "", size):
+        with suppress(RelayError):
+            found = same_bytes(root, path, size, blake3)
+            if found is not None:
+                return path, found
+    return None
+
+
+def _of_size(root: str, folder: str, size: int) -> Iterator[str]:
+    inner: list[str] = []
+    with suppress(Refused), directory_below(root, folder) as fd, os.scandir(fd) as entries:
+        for entry in entries:
+            path = f"{folder}/{entry.name}" if folder else entry.name
+            if entry.is_dir(follow_symlinks=False):
+                inner.append(path)
+            elif entry.is_file(follow_symlinks=False):
+                with suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_size == size:
+                        yield path
+    for path in sorted(inner, reverse=True):
+        yield from _of_size(root, path, size)
+
+
+def blocks(root: str, path: str, size: int = 1 << 20) -> Iterator[bytes]:
+    """Give an archived file's bytes in blocks."""
+    with file_below(root, path) as archived:
+        while block := os.read(archived.fd, size):
+            yield block
+
+
+def find(root: str, photo: Photo) -> Iterator[bytes]:
+    """Give the blocks of a photo's archived file, searched by its bytes where somebody has moved it.
+
+    Raises ``NeedsPerson`` ``archive.absent`` where no file in the archive has these bytes.
+    """
+    size, digest = photo.fingerprint.size, photo.blake3 or b""
+    path = photo.archived_as
+    if not path or same_bytes(root, path, size, digest) is None:
+        found = search(root, size, digest)
+        if found is None:
+            raise NeedsPerson(
+                "archive.absent",
+                f"the archive does not hold the bytes of {shown(photo.name)} of {photo.user} any more",
+                hint="look for them in a backup of the archive: b3sum tells them by their hash",
+            )
+        path = found[0]
+    return blocks(root, path)

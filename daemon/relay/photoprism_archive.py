@@ -1,0 +1,356 @@
+"""PhotoPrism as the archive: photos go into its import folder, it moves them; nothing it says is believed unproved."""
+
+from __future__ import annotations
+
+import logging
+import os
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+from blake3 import blake3
+
+from daemon.errors import RelayError, Transient
+from daemon.files.names import placed_name
+from daemon.files.opening import file_below
+from daemon.files.placing import copy_into
+from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
+from daemon.relay import batch_folder, originals
+from daemon.relay.archive import Finding, Verdict
+from daemon.relay.room import need_room
+from daemon.relay.subfolders import assign
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from daemon.current import Current
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Batch, Photo
+    from daemon.photoprism.answers import KnownFile
+    from daemon.photoprism.client import PhotoPrism
+    from daemon.photoprism.progress import Item
+
+log = logging.getLogger(__name__)
+
+IMPORT_TIMEOUT = 6 * 3600.0
+INDEX_TIMEOUT = 3600.0
+MOST_EMPTY_IMPORTS = 6
+"""After so many imports that took nothing the batch counts as imported: it may be of a kind PhotoPrism leaves lying."""
+HEARING = 0.5
+"""Seconds by which an event of the WebSocket may be behind the HTTP answer that it belongs to."""
+UNSYNCED = 60.0
+"""Seconds after which the kernel has written back what PhotoPrism wrote (``dirty_expire_centisecs`` is 30 s)."""
+
+
+class PhotoPrismArchive:
+    """The archive behind PhotoPrism's HTTP interface and its two folders."""
+
+    name = "photoprism"
+    dated = False
+
+    def __init__(self, client: PhotoPrism, progress: Progress, current: Current, ledger: Ledger) -> None:
+        self._client = client
+        self._current = current
+        self._ledger = ledger
+        self._heard = _Heard(progress)
+
+    async def listen(self) -> None:
+        """Listen to PhotoPrism's WebSocket until cancelled; all works without it, only slower when it is busy."""
+        await self._heard.progress.follow(self._heard.take)
+
+    @property
+    def root(self) -> str:
+        """Give PhotoPrism's originals as mounted here, or an empty string."""
+        return self._current.settings.photoprism.originals
+
+    @property
+    def _import(self) -> str:
+        return self._current.settings.photoprism.import_
+
+    # -- before -------------------------------------------------------------------------------------------------
+
+    async def ready(self, size: int) -> None:
+        """Return if PhotoPrism answers, its folders are mounted and there is room for ``size`` bytes more."""
+        await anyio.to_thread.run_sync(self._disk_ready, size)
+        # A hash that nobody has: 404 says that PhotoPrism is up, its database answers and our token holds.
+        await self._client.lookup("0" * 40)
+
+    def _disk_ready(self, size: int) -> None:
+        if not os.path.isdir(self._import):
+            raise Transient(
+                "photoprism.no_import",
+                f"PhotoPrism's import folder {self._import} is not there",
+                hint="see that it is mounted here and that photoprism.import names it",
+            )
+        if self.root and not os.path.isdir(self.root):
+            raise Transient(
+                "photoprism.no_originals",
+                f"PhotoPrism's originals folder {self.root} is not there",
+                hint="see that it is mounted here, or leave photoprism.originals empty",
+            )
+        need_room(self._import, size, self._current.settings.relay.min_free)
+
+    async def known(self, photo: Photo) -> Finding:
+        """Tell whether PhotoPrism has an examined photo already, proved by its bytes."""
+        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
+        if photo.role == "side":
+            content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
+            if content is None or not self.root:
+                return Finding(Verdict.ABSENT)
+            found = await anyio.to_thread.run_sync(
+                originals.same_bytes, self.root, content.path, content.size, photo.blake3
+            )
+            return Finding(Verdict.PROVED, content.path, found) if found else Finding(Verdict.ABSENT)
+        finding = await self._prove_one(photo, thorough=False)
+        if finding.verdict is Verdict.PROVED and not await self._client.visible([_hex(photo)]):
+            return Finding(Verdict.HIDDEN, finding.path, finding.fingerprint)
+        return finding
+
+    # -- place and import ---------------------------------------------------------------------------------------
+
+    async def place(
+        self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
+    ) -> dict[int, RelayError]:
+        """Fill the batch folder and make it visible; give what went wrong with single photos."""
+        places = assign(groups)
+        await anyio.to_thread.run_sync(self._intend, places)
+        fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
+
+        def extras(folder: int, group: Sequence[Photo], _subfolder: str) -> None:
+            names = {places[photo.id][1] for photo in group}
+            for photo in companions.get(group[0].group_id or group[0].id, []):
+                if placed_name(photo.name) not in names:
+                    _copy_companion(folder, placed_name(photo.name), self.root, photo, fetched[photo.id])
+
+        data = self._current.settings.nextcloud.data
+        fill = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras, self._workers())
+        trouble = await anyio.to_thread.run_sync(fill)
+        await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
+        return trouble
+
+    def _workers(self) -> int:
+        wanted = self._current.settings.relay.workers
+        return wanted if isinstance(wanted, int) else min(4, os.cpu_count() or 1)
+
+    def _intend(self, places: dict[int, tuple[str, str]]) -> None:
+        with self._ledger.write():
+            for identity, (subfolder, name) in places.items():
+                self._ledger.photos.put(identity, place=f"{subfolder}/{name}")
+
+    async def _companion(self, photo: Photo) -> bytes:
+        """Give an archived file's bytes where the originals are not mounted; else nothing, it is copied on the disk."""
+        if self.root:
+            return b""
+        async with self._client.download(_hex(photo)) as blocks:
+            return b"".join([block async for block in blocks])
+
+    def already_placed(self, batch: Batch) -> bool:
+        """Tell whether a batch had become visible before a crash; a half-made folder of it is swept."""
+        if batch_folder.is_visible(self._import, batch.name):
+            return True
+        batch_folder.sweep(self._import, batch_folder.HIDDEN + batch.name)
+        return False
+
+    async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
+        """Ask PhotoPrism to import the batch folder; an answer that it is done counts only if something was taken.
+
+        It answers 200 "completed" at once where it was busy, where it does not see the folder, and where it failed.
+        """
+        before = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
+        if not before:
+            return
+        self._heard.begin(progress)
+        for path, albums in self._imports(batch, photos):
+            await self._client.import_folder(path, albums=albums, timeout=IMPORT_TIMEOUT)
+        after = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
+        if len(after) < len(before) or await self._surely_done():
+            return
+        if batch.attempts + 1 < MOST_EMPTY_IMPORTS:
+            raise Transient(
+                "photoprism.busy",
+                "PhotoPrism says that the import is done, but took nothing: it is busy with another import or index",
+                hint="if this lasts, see that the import folder mounted here is the one PhotoPrism has",
+                retry_after=5.0,
+            )
+
+    def _imports(self, batch: Batch, photos: Sequence[Photo]) -> list[tuple[str, list[str]]]:
+        """Give the import calls: one for the batch, or one for each subfolder where albums are named after users."""
+        albums = self._current.settings.photoprism.albums
+        if not any("{user}" in album for album in albums):
+            return [(batch.name, list(albums))]
+        return [
+            (f"{batch.name}/{subfolder}", [album.replace("{user}", user) for album in albums])
+            for subfolder, user in sorted(batch_folder.users_of(photos).items())
+        ]
+
+    async def index(self, folder: str) -> None:
+        """Have PhotoPrism index one folder of its originals; it is silent over HTTP where it was busy."""
+        self._heard.begin(_nobody)
+        await self._client.index(folder, timeout=INDEX_TIMEOUT)
+        await anyio.sleep(HEARING)
+        if self._heard.busy:
+            raise Transient("photoprism.busy", "PhotoPrism is busy with another import or index", retry_after=10.0)
+
+    async def _surely_done(self) -> bool:
+        await anyio.sleep(HEARING)
+        return self._heard.surely_done()
+
+    async def clear(self, batch: Batch) -> None:
+        """Take away what PhotoPrism left lying of a batch: copies of ours, whose originals stand or are proved."""
+        await anyio.to_thread.run_sync(batch_folder.sweep, self._import, batch.name)
+        await anyio.to_thread.run_sync(batch_folder.sweep, self._import, batch_folder.HIDDEN + batch.name)
+
+    # -- proof --------------------------------------------------------------------------------------------------
+
+    async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
+        """Tell for each member what PhotoPrism and its disk really have."""
+        mains = [photo for photo in group if photo.role == "main"]
+        findings = {photo.id: await self._prove_one(photo, thorough=True) for photo in mains}
+        proved = [photo for photo in mains if findings[photo.id].verdict is Verdict.PROVED]
+        if proved:
+            visible = await self._client.visible([_hex(photo) for photo in proved])
+            for photo in proved:
+                if _hex(photo) not in visible:
+                    found = findings[photo.id]
+                    findings[photo.id] = Finding(Verdict.HIDDEN, found.path, found.fingerprint)
+        for photo in group:
+            if photo.role == "side":
+                findings[photo.id] = await self._prove_side(photo, [findings[main.id] for main in mains])
+        return findings
+
+    async def _prove_one(self, photo: Photo, *, thorough: bool) -> Finding:
+        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
+        size = photo.fingerprint.size
+        row = await self._client.lookup(_hex(photo))
+        if row is None:
+            if thorough and self.root:
+                found = await anyio.to_thread.run_sync(originals.search, self.root, size, photo.blake3)
+                if found is not None:
+                    return Finding(Verdict.UNINDEXED, *found)
+            return Finding(Verdict.ABSENT)
+        if row.root != "/" or row.missing or row.size != size:
+            return Finding(Verdict.BROKEN, row.name)
+        if self.root:
+            mark = await anyio.to_thread.run_sync(originals.same_bytes, self.root, row.name, size, photo.blake3)
+            if mark is None:
+                return Finding(Verdict.BROKEN, row.name)
+            if row.error:
+                return Finding(Verdict.UNINDEXED, row.name, mark, f"PhotoPrism says: {row.error}")
+            return Finding(Verdict.PROVED, row.name, mark)
+        return await self._prove_by_download(photo, row)
+
+    async def _prove_by_download(self, photo: Photo, row: KnownFile) -> Finding:
+        digest, size = blake3(), 0
+        async with self._client.download(_hex(photo)) as blocks:
+            async for block in blocks:
+                digest.update(block)
+                size += len(block)
+        if size != photo.fingerprint.size or digest.digest() != photo.blake3:
+            return Finding(Verdict.BROKEN, row.name)
+        if row.error:
+            return Finding(Verdict.UNINDEXED, row.name, None, f"PhotoPrism says: {row.error}")
+        return Finding(Verdict.PROVED, row.name, None)
+
+    async def _prove_side(self, photo: Photo, mains: list[Finding]) -> Finding:
+        """Prove what PhotoPrism does not index (XMP, AAE, JSON) beside its main file, on the disk."""
+        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
+        if not self.root:
+            return Finding(Verdict.UNPROVABLE, note="a side file is not in PhotoPrism's index")
+        for main in mains:
+            if main.path:
+                beside = partial(originals.beside, self.root, main.path, photo.fingerprint.size, photo.blake3)
+                found = await anyio.to_thread.run_sync(beside)
+                if found is not None:
+                    return Finding(Verdict.PROVED, *found)
+        content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
+        if content is not None:
+            same = partial(originals.same_bytes, self.root, content.path, content.size, photo.blake3)
+            mark = await anyio.to_thread.run_sync(same)
+            if mark is not None:
+                return Finding(Verdict.PROVED, content.path, mark)
+        return Finding(Verdict.ABSENT)
+
+    async def still(self, photo: Photo) -> bool:
+        """Tell whether what was proved of a photo is still so, just before its original is let go."""
+        if self.root and photo.archive_fingerprint is not None:
+            if await anyio.to_thread.run_sync(
+                originals.unchanged, self.root, photo.archived_as, photo.archive_fingerprint
+            ):
+                return True
+            same = partial(
+                originals.same_bytes, self.root, photo.archived_as, photo.fingerprint.size, photo.blake3 or b""
+            )
+            return await anyio.to_thread.run_sync(same) is not None
+        row = await self._client.lookup(_hex(photo))
+        return row is not None and row.in_originals and row.name == photo.archived_as
+
+    def durable_after(self, finding: Finding) -> float:
+        """Give 0 where we have synced the archived file ourselves, else the time the kernel there may take."""
+        return 0.0 if finding.fingerprint is not None else UNSYNCED
+
+    async def fetch(self, photo: Photo) -> AsyncIterator[bytes]:
+        """Give the archived bytes of a photo, wherever PhotoPrism has them now."""
+        if self.root:
+            blocks = await anyio.to_thread.run_sync(originals.find, self.root, photo)
+            while (block := await anyio.to_thread.run_sync(next, blocks, b"")) != b"":
+                yield block
+            return
+        async with self._client.download(_hex(photo)) as downloaded:
+            async for block in downloaded:
+                yield block
+
+
+class _Heard:
+    """What PhotoPrism's WebSocket told since the last import or index began."""
+
+    def __init__(self, progress: Progress) -> None:
+        self.progress = progress
+        self._tell: Callable[[str, str], None] = _nobody
+        self._from_the_start = False
+        self.busy = False
+
+    def begin(self, tell: Callable[[str, str], None]) -> None:
+        self._tell = tell
+        self._from_the_start = self.progress.connected
+        self.busy = False
+
+    def take(self, item: Item) -> None:
+        if isinstance(item, Busy):
+            self.busy = True
+        elif isinstance(item, FileStarted):
+            self._tell("started", item.name)
+        elif isinstance(item, FileIndexed):
+            self._tell("indexed", item.name)
+
+    def surely_done(self) -> bool:
+        """Tell whether we were listening all the while and heard of no other job: it was done, and took nothing."""
+        return self._from_the_start and self.progress.connected and not self.busy
+
+
+def _nobody(event: str, name: str) -> None:
+    del event, name
+
+
+def _hex(photo: Photo) -> str:
+    assert photo.sha1 is not None  # noqa: S101  examined photos have their hashes
+    return photo.sha1.hex()
+
+
+def _copy_companion(folder: int, name: str, root: str, photo: Photo, fetched: bytes) -> None:
+    """Put a copy of an archived main file beside the partner that came too late, so that PhotoPrism joins them."""
+    if root:
+        with file_below(root, photo.archived_as) as archived:
+            copy_into(
+                archived.fd,
+                folder,
+                name,
+                size=archived.status.st_size,
+                mtime_ns=archived.status.st_mtime_ns,
+            )
+        return
+    made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o664, dir_fd=folder)
+    with os.fdopen(made, "wb") as target:
+        target.write(fetched)
+        target.flush()
+        os.fsync(target.fileno())

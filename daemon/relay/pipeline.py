@@ -1,0 +1,442 @@
+"""The pipeline: which step next, for which photos; the ledger is its queue, so a restart goes on where it stopped.
+
+Three loops share the ledger: *batches* (examine, place, import, confirm), *releases* and *refreshes*. A failure that
+concerns one photo takes its group out of the batch; one that concerns the archive lets the whole batch wait.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from daemon.errors import Refused, RelayError, Transient
+from daemon.files.names import word
+from daemon.ledger.model import BatchState, State
+from daemon.pauses import pause
+from daemon.relay.batch import described, groups_of
+from daemon.relay.partners import companions
+from daemon.relay.refresh import finish
+from daemon.relay.release import worth_waiting
+from daemon.text import shown, size_in_words, span_in_words
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.issues import Issues
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Batch, Photo
+    from daemon.relay.archive import Archive
+    from daemon.relay.confirm import Confirm
+    from daemon.relay.examine import Examine
+    from daemon.relay.refresh import Refresh
+    from daemon.relay.release import Release
+    from daemon.wake import Wake
+
+log = logging.getLogger(__name__)
+
+LookAgain = Callable[[str, str], Awaitable[None]]
+IDLE = 30.0
+"""Seconds after which a loop without work looks at the ledger all the same."""
+RELEASE_AT_ONCE = 200
+
+
+class Pipeline:
+    """Moves photos from ``settled`` to ``done``."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        current: Current,
+        archive: Archive,
+        examine: Examine,
+        confirm: Confirm,
+        release: Release,
+        refresh: Refresh,
+        issues: Issues,
+        bus: Bus,
+        clock: Clock,
+        wake: Wake,
+        look_again: LookAgain,
+    ) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._archive = archive
+        self._examine = examine
+        self._confirm = confirm
+        self._release = release
+        self._refresh = refresh
+        self._issues = issues
+        self._bus = bus
+        self._clock = clock
+        self._wake = wake
+        self._look_again = look_again
+        self.paused = False
+        self._releasing = False
+        self._said: set[int] = set()
+
+    # -- the loops ----------------------------------------------------------------------------------------------
+
+    async def batches(self) -> None:
+        """Form batches of what is settled and take them as far as the proof, for ever."""
+        while True:
+            seen = self._wake.count
+            if self.paused or not await self._round():
+                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
+
+    async def releases(self) -> None:
+        """Let originals go as soon as they may, for ever."""
+        while True:
+            seen = self._wake.count
+            now = self._clock.wall()
+            ready = await anyio.to_thread.run_sync(self._ledger.photos.releasable, now, RELEASE_AT_ONCE)
+            self._releasing = bool(ready) and not self.paused
+            if not self._releasing:
+                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
+                continue
+            for photo in ready:
+                await self._release_one(photo)
+            self._wake.set()
+
+    async def refreshes(self) -> None:
+        """Have Nextcloud look at what changed, for ever."""
+        waited = 0.0
+        while True:
+            seen = self._wake.count
+            if self._releasing and waited < IDLE:
+                # One scan of a folder when all its files are gone, not one for each file.
+                waited += 0.25
+                await self._clock.sleep(0.25)
+                continue
+            waited = 0.0
+            done = await self._refresh.once()
+            if done:
+                await anyio.to_thread.run_sync(finish, self._ledger, done, self._clock.wall())
+                await self._tell_ends(done)
+                self._wake.set()
+                continue
+            due = await anyio.to_thread.run_sync(self._ledger.jobs.next_due)
+            left = IDLE if due is None else min(IDLE, max(0.5, due - self._clock.wall()))
+            await self._wake.wait(seen, left)
+
+    def recover(self) -> None:
+        """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
+        self._release.recover()
+        now = self._clock.wall()
+        for batch in self._ledger.batches.unfinished():
+            if batch.state is BatchState.OPEN and self._archive.already_placed(batch):
+                with self._ledger.write():
+                    placed = [
+                        photo.id
+                        for photo in self._ledger.photos.of_batch(batch.id)
+                        if photo.place and State.EXAMINED in {photo.state, photo.resume}
+                    ]
+                    self._ledger.photos.advance(placed, State.PLACED, now, "seen after a restart")
+                    self._ledger.batches.move(batch.id, BatchState.PLACED, now)
+            elif batch.state is BatchState.OPEN:
+                photos = self._ledger.photos.of_batch(batch.id)
+                again = [photo.id for photo in photos if photo.state is State.EXAMINED]
+                self._ledger.photos.advance(again, State.SETTLED, now, "examined again after a restart")
+
+    def _next(self) -> float:
+        """Give the seconds until something is due by the clock."""
+        now = self._clock.wall()
+        due = [one.next_try for one in self._ledger.batches.unfinished() if one.next_try is not None]
+        photo = self._ledger.photos.next_due()
+        if photo is not None:
+            due.append(photo)
+        return max(0.05, min([IDLE, *(one - now for one in due)]))
+
+    # -- batches ------------------------------------------------------------------------------------------------
+
+    async def _round(self) -> bool:
+        """Do one batch's worth of work; ``False`` where there is nothing to do now."""
+        await anyio.to_thread.run_sync(self._wake_due)
+        blocked = False
+        for batch in await anyio.to_thread.run_sync(self._ledger.batches.unfinished):
+            if batch.next_try is not None and batch.next_try > self._clock.wall():
+                blocked = True
+                continue
+            blocked = not await self._batch(batch) or blocked
+        if blocked:
+            # While the archive cannot take photos in, new ones wait where they are: with their owners.
+            return False
+        if self._current.settings.relay.dry_run:
+            await self._say_only()
+            return False
+        opened: Batch | None = await anyio.to_thread.run_sync(self._open)
+        return opened is not None and await self._batch(opened)
+
+    def _wake_due(self) -> None:
+        now = self._clock.wall()
+        with self._ledger.write():
+            for photo in self._ledger.photos.due(now):
+                if photo.resume is State.ARCHIVED:
+                    attempts = photo.attempts
+                    self._ledger.photos.advance([photo.id], State.ARCHIVED, now, next_try=now, attempts=attempts)
+                else:
+                    self._ledger.photos.advance([photo.id], State.SETTLED, now, "tried again", attempts=photo.attempts)
+
+    def _open(self) -> Batch | None:
+        """Make a batch of the groups that have waited longest; groups are never parted."""
+        limit = self._current.settings.watch.batch
+        waiting = self._ledger.photos.settled_first(limit + 50)
+        groups = groups_of(waiting)
+        if len(waiting) > limit and len(groups) > 1:
+            groups.pop()  # its members may not all have been read
+        taken: list[Photo] = []
+        for group in groups:
+            if taken and len(taken) + len(group) > limit:
+                break
+            taken += group
+        if not taken:
+            return None
+        with self._ledger.write():
+            batch = self._ledger.batches.open(word(14), self._clock.wall())
+            for photo in taken:
+                self._ledger.photos.put(photo.id, batch_id=batch.id)
+        log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
+        self._bus.tell("batch.opened", id=batch.id, name=batch.name, photos=len(taken))
+        return batch
+
+    async def _batch(self, batch: Batch) -> bool:
+        """Take a batch as far as it goes; ``False`` where it must wait."""
+        try:
+            await anyio.to_thread.run_sync(self._take_up, batch)
+            if batch.state is BatchState.OPEN:
+                batch = await self._fill(batch)
+            if batch.state is BatchState.PLACED:
+                batch = await self._import(batch)
+            await self._prove(batch)
+        except RelayError as error:
+            await anyio.to_thread.run_sync(self._batch_waits, batch.id, error)
+            self._issues.report("archive", error)
+            return False
+        self._issues.clear("archive")
+        self._wake.set()
+        return True
+
+    def _take_up(self, batch: Batch) -> None:
+        """Let a batch's waiting photos go on from where they stopped."""
+        with self._ledger.write():
+            for photo in self._ledger.photos.of_batch(batch.id):
+                if photo.state is State.WAITING and photo.resume and photo.resume is not State.ARCHIVED:
+                    self._ledger.photos.advance([photo.id], photo.resume, self._clock.wall(), attempts=photo.attempts)
+
+    def _batch_waits(self, batch_id: int, error: RelayError) -> None:
+        now = self._clock.wall()
+        batch = self._ledger.batches.get(batch_id)
+        attempts = batch.attempts if batch else 0
+        wanted = error.retry_after if isinstance(error, Transient) else 300.0
+        again = now + pause(attempts, wanted)
+        with self._ledger.write():
+            self._ledger.batches.wait(batch_id, error, now, again)
+            for photo in self._ledger.photos.of_batch(batch_id):
+                if photo.state in {State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED}:
+                    self._ledger.photos.wait([photo.id], _resume(photo), error, now, again)
+        log.info("batch %s waits %s: %s", batch_id, span_in_words(again - now), error)
+
+    async def _members(self, batch: Batch, *states: State) -> list[Photo]:
+        photos = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id)
+        return [photo for photo in photos if photo.state in states]
+
+    async def _fill(self, batch: Batch) -> Batch:
+        settled = await self._members(batch, State.SETTLED)
+        for group in groups_of(settled):
+            if not await self._examine.group(group):
+                await self._after_failure(group)
+        groups = groups_of(await self._members(batch, State.EXAMINED))
+        albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
+        # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
+        new = [group for group in groups if albums or any(photo.duplicate_of is None for photo in group)]
+        trouble: dict[int, RelayError] = {}
+        if new:
+            await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
+            late = await anyio.to_thread.run_sync(self._companions, new)
+            trouble = await self._archive.place(batch, new, late)
+        for group in new:
+            if any(photo.id in trouble for photo in group):
+                await anyio.to_thread.run_sync(self._not_placed, group, trouble)
+                await self._after_failure(group)
+        good = [photo.id for group in new for photo in group if not any(one.id in trouble for one in group)]
+        await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
+        return await self._as(batch, BatchState.PLACED)
+
+    def _companions(self, groups: Sequence[Sequence[Photo]]) -> dict[int, list[Photo]]:
+        found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in groups}
+        return {group_id: photos for group_id, photos in found.items() if photos}
+
+    def _not_placed(self, group: Sequence[Photo], trouble: dict[int, RelayError]) -> None:
+        """Take a group out of its batch because one of its files changed or went away meanwhile."""
+        now = self._clock.wall()
+        ids = [photo.id for photo in group]
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            for photo in group:
+                error = trouble.get(photo.id)
+                if isinstance(error, Refused):
+                    self._ledger.photos.refuse([photo.id], error, now)
+                elif error is None or error.code == "file.changed":
+                    self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
+                else:
+                    again = now + pause(photo.attempts, 30.0)
+                    self._ledger.photos.wait([photo.id], State.SETTLED, error, now, again)
+
+    async def _after_failure(self, group: Sequence[Photo]) -> None:
+        """Have the watch look again at what changed, and tell what was refused."""
+        for photo in group:
+            now = await anyio.to_thread.run_sync(self._ledger.photos.get, photo.id)
+            if now is None:
+                continue
+            if now.state is State.FOUND:
+                await self._look_again(now.user, now.path)
+            elif now.state in {State.REFUSED, State.HELD}:
+                self._tell_end(now)
+
+    def _move(self, batch: Batch, ids: list[int], state: State, batch_state: BatchState) -> None:
+        now = self._clock.wall()
+        with self._ledger.write():
+            self._ledger.photos.advance(ids, state, now)
+            self._ledger.batches.move(batch.id, batch_state, now)
+
+    async def _as(self, batch: Batch, state: BatchState) -> Batch:
+        found = await anyio.to_thread.run_sync(self._ledger.batches.get, batch.id)
+        assert found is not None  # noqa: S101  batches are never deleted
+        assert found.state is state  # noqa: S101  just moved
+        return found
+
+    async def _import(self, batch: Batch) -> Batch:
+        placed = await self._members(batch, State.PLACED)
+        if placed:
+            await anyio.to_thread.run_sync(self._ledger.batches.count_import, batch.id)
+
+            def progress(event: str, name: str) -> None:
+                self._bus.tell(f"import.{event}", batch=batch.id, name=shown(name))
+
+            await self._archive.take_in(batch, placed, progress)
+        twins = await self._members(batch, State.EXAMINED)
+        await anyio.to_thread.run_sync(self._imported, batch, placed, twins)
+        return await self._as(batch, BatchState.IMPORTED)
+
+    def _imported(self, batch: Batch, placed: list[Photo], twins: list[Photo]) -> None:
+        with self._ledger.write():
+            for photo in placed:
+                self._ledger.photos.put(photo.id, imports=photo.imports + 1)
+            self._move(batch, [photo.id for photo in [*placed, *twins]], State.IMPORTED, BatchState.IMPORTED)
+
+    async def _prove(self, batch: Batch) -> None:
+        settings = self._current.settings
+        for group in groups_of(await self._members(batch, State.IMPORTED)):
+            rules = settings.users.rules_for(group[0].user)
+            await self._confirm.group(
+                group,
+                release_after=rules.release_after,
+                album_user=settings.nextcloud.album.seen_by,
+                album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
+            )
+            await self._after_failure(group)
+            self._wake.set()
+        await self._archive.clear(batch)
+        await anyio.to_thread.run_sync(self._ledger.batches.move, batch.id, BatchState.ENDED, self._clock.wall())
+        self._bus.tell("batch.ended", id=batch.id, name=batch.name)
+
+    # -- releases -----------------------------------------------------------------------------------------------
+
+    async def _release_one(self, photo: Photo) -> None:
+        error: RelayError
+        try:
+            if await self._release.photo(photo):
+                self._issues.clear("release")
+                return
+            error = Transient(
+                "archive.broken",
+                f"the archive's copy of {shown(photo.name)} of {photo.user} was changed or deleted after its proof;"
+                " the photo is brought again",
+                hint="see whether somebody deletes or changes files in the archive's folder",
+            )
+        except RelayError as raised:
+            await anyio.to_thread.run_sync(self._release_waits, photo, raised)
+            return
+        await anyio.to_thread.run_sync(self._bring_again, photo, error)
+
+    def _release_waits(self, photo: Photo, error: RelayError) -> None:
+        now = self._clock.wall()
+        if worth_waiting(error):
+            wanted = error.retry_after if isinstance(error, Transient) else 60.0
+            again = now + pause(photo.attempts, wanted)
+            self._ledger.photos.wait([photo.id], State.ARCHIVED, error, now, again)
+            self._issues.report("release", error)
+        else:
+            self._ledger.photos.hold([photo.id], error, now)
+
+    def _bring_again(self, photo: Photo, error: RelayError) -> None:
+        now = self._clock.wall()
+        with self._ledger.write():
+            self._ledger.photos.leave_batch([photo.id])
+            self._ledger.photos.wait([photo.id], State.SETTLED, error, now, now + pause(photo.attempts))
+
+    # -- telling ------------------------------------------------------------------------------------------------
+
+    async def _tell_ends(self, ids: Sequence[int]) -> None:
+        for identity in ids:
+            photo = await anyio.to_thread.run_sync(self._ledger.photos.get, identity)
+            if photo is not None:
+                self._tell_end(photo)
+
+    def _tell_end(self, photo: Photo) -> None:
+        """Write the one line of a photo's end, and tell it to whoever listens."""
+        took = self._clock.wall() - photo.found_at
+        if photo.state is State.DONE:
+            what = "duplicate of" if photo.duplicate_of is not None else "relayed to"
+            log.info(
+                "%s of %s: %s %s (%s, blake3 %s, %s; original: %s)",
+                shown(photo.path),
+                photo.user,
+                what,
+                shown(photo.archived_as),
+                size_in_words(photo.fingerprint.size),
+                photo.blake3.hex() if photo.blake3 else "-",
+                span_in_words(took),
+                photo.after,
+                extra={
+                    "photo": photo.id,
+                    "user": photo.user,
+                    "file": photo.path,
+                    "size": photo.fingerprint.size,
+                    "blake3": photo.blake3.hex() if photo.blake3 else "",
+                    "destination": photo.archived_as,
+                    "seconds": round(took, 3),
+                    "after": photo.after,
+                },
+            )
+        else:
+            log.warning("%s of %s: %s: %s [%s]", shown(photo.path), photo.user, photo.state, photo.message, photo.code)
+        self._bus.tell(f"photo.{photo.state}", id=photo.id, user=photo.user, name=shown(photo.name), code=photo.code)
+
+    async def _say_only(self) -> None:
+        """With ``relay.dry_run``: say once of each settled photo what would be done, and touch nothing."""
+        for photo in await anyio.to_thread.run_sync(self._ledger.photos.by_state, State.SETTLED):
+            if photo.id not in self._said:
+                self._said.add(photo.id)
+                log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
+
+
+def _resume(photo: Photo) -> State:
+    """Give the state that a photo goes on from after its batch was interrupted.
+
+    Examined but not yet placed may mean that the look for duplicates was cut short: that is done again.
+    """
+    return State.SETTLED if photo.state is State.EXAMINED and not photo.place else photo.state
+
+
+def is_quiet(counts: dict[str, int]) -> bool:
+    """Tell whether nothing is under way by itself: all is done, refused, held, or waits for a later try."""
+    moving = (State.FOUND, State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED, State.ARCHIVED, State.RELEASED)
+    return not any(counts.get(state.value) for state in moving)

@@ -1,0 +1,296 @@
+"""Release: let an original go, as its owner's rules say, once the archive provably has it.
+
+Nothing here trusts a path: the name is moved to a private one that the ledger already knows, what then stands there
+is compared with what was examined, and only that very file goes on. Anything else is put back, replacing nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.files.hashing import hash_only_blake3
+from daemon.files.opening import directory_below, file_below, look
+from daemon.files.publishing import made_dirs, rename_noreplace, sync_dir
+from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
+from daemon.files.settling import Where, settle_hidden
+from daemon.fingerprint import Fingerprint
+from daemon.ledger.model import State
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.nextcloud.occ import Occ
+    from daemon.relay.archive import Archive
+    from daemon.settings import EffectiveRules
+
+log = logging.getLogger(__name__)
+
+_DEEDS = {
+    "trash": "trashed",
+    "delete": "removed",
+    "archive": "archived",
+    "tag": "tagged",
+    "keep": "kept",
+}
+
+
+class Release:
+    """The step that takes originals away; the only one that touches what is the users' own."""
+
+    def __init__(self, ledger: Ledger, current: Current, archive: Archive, occ: Occ | None, clock: Clock) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._archive = archive
+        self._occ = occ
+        self._clock = clock
+
+    async def photo(self, photo: Photo) -> bool:
+        """Let one proved original go; ``False`` where the archive's copy is not what was proved any more.
+
+        Raises ``Transient`` or ``NeedsPerson`` with nothing lost; called again it goes on where it stopped.
+        """
+        if photo.hidden:
+            # An earlier try left it hidden (the disk failed, a mount went away): first that is brought to an end.
+            await anyio.to_thread.run_sync(self._recover, photo)
+            again = await anyio.to_thread.run_sync(self._ledger.photos.get, photo.id)
+            if again is None or again.state is not State.ARCHIVED:
+                return True
+            photo = again
+        if not await self._archive.still(photo):
+            return False
+        rules = self._current.settings.users.rules_for(photo.user)
+        after = photo.after or rules.after
+        await anyio.to_thread.run_sync(partial(self._ledger.photos.put, photo.id, after=after))
+        note = _DEEDS[after]
+        try:
+            if after == "trash":
+                note = await self._trash(photo)
+            elif after == "tag":
+                await self._tag(photo, rules.tag)
+            elif after == "delete":
+                await anyio.to_thread.run_sync(self._delete, photo)
+            elif after == "archive":
+                note = await anyio.to_thread.run_sync(self._set_aside, photo, rules)
+        except Refused as error:
+            # Nothing stands there, or nothing that is a file: its owner was faster. The archive has the photo.
+            note = f"nothing to release: {error.message}"
+        await anyio.to_thread.run_sync(self._released, photo, after, note)
+        return True
+
+    def recover(self) -> None:
+        """After a crash: find every original that may be hidden, and give it its name back or see its release done.
+
+        Blocking; called once at the start, before anything else moves.
+        """
+        for photo in self._ledger.photos.hidden():
+            try:
+                self._recover(photo)
+            except RelayError as error:
+                # Its hidden name stays in the ledger; the next start looks again.
+                log.error("%s of %s: %s", shown(photo.name), photo.user, error)
+
+    # -- keep nothing: delete -----------------------------------------------------------------------------------
+
+    def _delete(self, photo: Photo) -> None:
+        with self._home_folder(photo) as folder:
+            hidden, fingerprint = self._hide(folder, photo)
+            try:
+                # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
+                unlink_hidden(folder, hidden, fingerprint)
+            except RelayError:
+                self._show(folder, hidden, photo)
+                raise
+
+    # -- after: archive -----------------------------------------------------------------------------------------
+
+    def _set_aside(self, photo: Photo, rules: EffectiveRules) -> str:
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}/files"
+        target = aside(photo, rules.archived)
+        root = target[: len(target) - len(_below_parent(photo))].rstrip("/")
+        with made_dirs(home, root, mode=0o755) as fd, suppress(FileExistsError):
+            # Galleries pass over a folder with this file in it; the photos would else be there twice.
+            os.close(os.open(".nomedia", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd))
+        with (
+            self._home_folder(photo) as folder,
+            made_dirs(home, target.rpartition("/")[0], mode=0o755) as to,
+        ):
+            hidden, fingerprint = self._hide(folder, photo)
+            try:
+                final = move_hidden_to(folder, hidden, to, photo.name, fingerprint)
+            except RelayError:
+                self._show(folder, hidden, photo)
+                raise
+        return f"archived as {shown(target.rpartition('/')[0])}/{shown(final)}"
+
+    # -- hiding -------------------------------------------------------------------------------------------------
+
+    def _home_folder(self, photo: Photo) -> AbstractContextManager[int]:
+        return directory_below(
+            self._current.settings.nextcloud.data, f"{photo.user}/files/{photo.directory}".rstrip("/")
+        )
+
+    def _hide(self, folder: int, photo: Photo) -> tuple[str, Fingerprint]:
+        expected = self._as_examined(folder, photo)
+        hidden = new_hidden_name(photo.name)
+        self._ledger.photos.put(photo.id, hidden=hidden)
+        # Power cut here: nothing has moved; the ledger knows a name that nobody bears.
+        try:
+            return hidden, hide(folder, photo.name, hidden, expected)
+        except RelayError as error:
+            self._ledger.photos.put(photo.id, hidden="")
+            if error.code == "file.changed":
+                raise Refused(
+                    "file.replaced", "another file has its name now, which goes its own way", **error.context
+                ) from error
+            raise
+
+    def _as_examined(self, folder: int, photo: Photo) -> Fingerprint:
+        """Give the fingerprint that the file must have: as examined, or as it is where only its ctime moved on.
+
+        A changed mode, owner or link count sets the ctime too; then the bytes are read once more.
+        """
+        found = look(folder, photo.name)
+        if found is None:
+            raise Refused("file.vanished", "its owner has removed or renamed it meanwhile")
+        now = Fingerprint.of(found)
+        if now == photo.fingerprint:
+            return now
+        if photo.fingerprint.renamed(now):
+            with file_below(folder, photo.name) as source:
+                if bytes.fromhex(hash_only_blake3(source.fd, expected=now)) == photo.blake3:
+                    return now
+        raise Refused("file.replaced", "another file has its name now, which goes its own way")
+
+    def _show(self, folder: int, hidden: str, photo: Photo) -> None:
+        """Give a hidden original its name back after a failure; its hidden name stays known where that fails too."""
+        put_back(folder, hidden, photo.name)
+        self._ledger.photos.put(photo.id, hidden="")
+
+    def _recover(self, photo: Photo) -> None:
+        with self._home_folder(photo) as folder:
+            rules = self._current.settings.users.rules_for(photo.user)
+            if photo.after == "archive":
+                home = f"{self._current.settings.nextcloud.data}/{photo.user}/files"
+                with made_dirs(home, aside(photo, rules.archived).rpartition("/")[0], mode=0o755) as to:
+                    settled = settle_hidden(
+                        folder, photo.hidden, photo.name, photo.fingerprint, moved_to=(to, photo.name)
+                    )
+            else:
+                settled = settle_hidden(folder, photo.hidden, photo.name, photo.fingerprint)
+            if settled.where is Where.HIDDEN:
+                # It was not watched while we were down: back to its name, and the release begins anew.
+                put_back(folder, photo.hidden, photo.name)
+        if settled.where in {Where.MOVED, Where.GONE} and photo.state is State.ARCHIVED:
+            self._released(photo, photo.after, f"{_DEEDS.get(photo.after, 'removed')} (seen after a restart)")
+        else:
+            self._ledger.photos.put(photo.id, hidden="")
+
+    # -- Nextcloud's bin and tags -------------------------------------------------------------------------------
+
+    async def _trash(self, photo: Photo) -> str:
+        if self._occ is None:
+            raise NeedsPerson(
+                "occ.off", "after: trash needs occ, which is off; the original is kept", hint="see nextcloud.occ.via"
+            )
+        await anyio.to_thread.run_sync(self._check, photo)
+        try:
+            await self._occ.delete(photo.user, photo.path)
+        except NeedsPerson as error:
+            if error.code != "occ.unknown_file":
+                raise
+            # Nextcloud has not seen the file yet (copied in by other means): it looks at the folder, then once more.
+            await self._occ.scan(photo.user, photo.directory)
+            await self._occ.delete(photo.user, photo.path)
+        return await anyio.to_thread.run_sync(self._in_bin, photo)
+
+    def _check(self, photo: Photo) -> None:
+        with self._home_folder(photo) as folder:
+            self._as_examined(folder, photo)
+
+    def _in_bin(self, photo: Photo) -> str:
+        """Look at what lies in the bin now: the examined file, or another one that took its name just before."""
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}"
+        start = f"{photo.name}.d"
+        try:
+            with directory_below(home, "files_trashbin/files") as bin_:
+                newest, since = "", -1
+                for entry in os.listdir(bin_):
+                    if entry.startswith(start) and entry[len(start) :].isdigit():
+                        found = look(bin_, entry)
+                        if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
+                            return f"trashed as {shown(entry)}"
+                        if int(entry[len(start) :]) > since:
+                            newest, since = entry, int(entry[len(start) :])
+                if not newest:
+                    return "trashed (the bin has not kept it)"
+                with file_below(bin_, newest) as lying:
+                    if bytes.fromhex(hash_only_blake3(lying.fd)) == photo.blake3:
+                        return f"trashed as {shown(newest)}"
+                return self._out_of_bin(photo, bin_, newest)
+        except Refused:
+            return "trashed (the bin has not kept it)"
+
+    def _out_of_bin(self, photo: Photo, bin_: int, name: str) -> str:
+        """Put back what was thrown away in the examined file's place: an upload that came in that very moment."""
+        with self._home_folder(photo) as folder:
+            # Power cut here: in the bin or back under its name, whole; the sweep at the next start finds it.
+            final = photo.name
+            try:
+                rename_noreplace(bin_, name, folder, final)
+            except FileExistsError:
+                final = f"{name} (put back) {photo.name}"
+                rename_noreplace(bin_, name, folder, final)
+            sync_dir(folder)
+            sync_dir(bin_)
+        self._ledger.jobs.add("user", photo.user, photo.directory, self._clock.wall())
+        return f"nothing to release: a new upload had its name; it is back as {shown(final)}"
+
+    async def _tag(self, photo: Photo, tag: str) -> None:
+        if self._occ is None:
+            raise NeedsPerson(
+                "occ.off", "after: tag needs occ, which is off; the original is kept", hint="see nextcloud.occ.via"
+            )
+        await anyio.to_thread.run_sync(self._check, photo)
+        await self._occ.tag(photo.user, photo.path, tag)
+
+    # -- the end ------------------------------------------------------------------------------------------------
+
+    def _released(self, photo: Photo, after: str, note: str) -> None:
+        now = self._clock.wall()
+        with self._ledger.write():
+            self._ledger.photos.advance([photo.id], State.RELEASED, now, note, hidden="", after=after)
+            self._ledger.audit.note(now, note, photo_id=photo.id, user=photo.user, path=photo.path)
+            if self._occ is not None and after in {"delete", "archive"}:
+                self._ledger.jobs.add("user", photo.user, photo.directory, now, [photo.id])
+                if after == "archive":
+                    rules = self._current.settings.users.rules_for(photo.user)
+                    folder = aside(photo, rules.archived).rpartition("/")[0]
+                    self._ledger.jobs.add("user", photo.user, folder, now, [photo.id])
+
+
+def aside(photo: Photo, archived: str) -> str:
+    """Give where ``after: archive`` puts an original: ``Archived/Camera/x.jpg`` for ``Camera/x.jpg``, pure."""
+    parent = photo.folder.rpartition("/")[0]
+    return "/".join(part for part in (parent, archived, _below_parent(photo)) if part)
+
+
+def _below_parent(photo: Photo) -> str:
+    parent = photo.folder.rpartition("/")[0]
+    return photo.path[len(parent) + 1 :] if parent else photo.path
+
+
+def worth_waiting(error: RelayError) -> bool:
+    """Tell whether a release that failed so is tried again by itself."""
+    return isinstance(error, Transient) or error.code.startswith(("occ.", "docker.", "disk."))

@@ -1,0 +1,25 @@
+"""Waking loops that wait for work: cheap, never lost, no polling."""
+
+from __future__ import annotations
+
+import anyio
+
+
+class Wake:
+    """A bell with a counter: who has seen the count before looking for work cannot miss a ring after it."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self._event = anyio.Event()
+
+    def set(self) -> None:
+        """Wake everybody who waits. From the event loop only."""
+        self.count += 1
+        self._event.set()
+        self._event = anyio.Event()
+
+    async def wait(self, seen: int, seconds: float) -> None:
+        """Return when the bell has rung since ``seen``, at the latest after ``seconds``."""
+        if self.count == seen:
+            with anyio.move_on_after(seconds):
+                await self._event.wait()
