@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from aiodocker.execs import Exec
 
 DEFAULT_HOST: Final = "unix:///var/run/docker.sock"
-TIMEOUT: Final = aiohttp.ClientTimeout(total=30, sock_connect=10)
+REQUEST_SECONDS: Final = 30.0
 """For single requests; the output of a command has its own time limit."""
 
 EXIT_CODE_WITHIN: Final = 5.0
@@ -58,9 +58,13 @@ class ExecResult:
 
 
 class Engine:
-    """The engine at ``host`` (default ``DOCKER_HOST``, else the usual socket); connects when first needed."""
+    """The engine at ``host`` (default ``DOCKER_HOST``, else the usual socket); connects when first needed.
 
-    def __init__(self, host: str | None = None) -> None:
+    ``request_seconds`` is the limit for a single request. Belongs to the event loop that used it first.
+    """
+
+    def __init__(self, host: str | None = None, *, request_seconds: float = REQUEST_SECONDS) -> None:
+        self._timeout = aiohttp.ClientTimeout(total=request_seconds, sock_connect=min(10.0, request_seconds))
         self.host = host or os.environ.get("DOCKER_HOST") or DEFAULT_HOST
         self._client: aiodocker.Docker | None = None
 
@@ -75,13 +79,13 @@ class Engine:
         """Hand out the client, and turn its faults into ours."""
         try:
             if self._client is None:
-                self._client = aiodocker.Docker(url=self.host, timeout=TIMEOUT)
+                self._client = aiodocker.Docker(url=self.host, timeout=self._timeout)
             yield self._client
         except DockerError as error:
             raise _fault(self.host, deed, error) from error
         except (aiohttp.ClientError, OSError, TimeoutError) as error:
             raise _unreachable(self.host, type(error).__name__) from error
-        except (ValueError, AssertionError) as error:
+        except (ValueError, AssertionError, TypeError, KeyError) as error:
             # aiodocker's ways of not understanding an address or an answer.
             raise _unreachable(self.host, str(error) or "an answer that is none of Docker's") from error
 

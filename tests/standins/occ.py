@@ -522,7 +522,7 @@ class Occ:
 
     def options(self, name: str, argv: list[str], *known: str) -> argparse.Namespace:
         """Read the arguments as Symfony does: unknown options end the call."""
-        for item in argv:
+        for item in argv[: argv.index("--") if "--" in argv else None]:
             if item.startswith("--") and item[2:].partition("=")[0] not in EVERYWHERE.union(known):
                 raise Failure(_boxed(NO_OPTION.format(item[2:].partition("=")[0])))
         parser = argparse.ArgumentParser(prog=name, add_help=False, allow_abbrev=False)
@@ -759,7 +759,9 @@ def main() -> int:
         with open(f"{own.state}.calls", "a") as handle:
             handle.write(json.dumps(line) + "\n")
 
-    with contextlib.closing(server.open()):
+    before = os.umask(0)  # calls by the wrong user id must be able to write themselves down
+    with contextlib.closing(server.open()), open(f"{own.state}.calls", "a"), open(f"{own.state}.lock", "a"):
+        os.umask(before)
         if server.meets("hang"):
             log(None)
             hang()
