@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Literal, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,18 +20,22 @@ class Found(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What stands at a path now that something happened there: a regular file's fingerprint, or ``None``: nothing.
+    """What stands at a path now that something happened there.
 
-    ``path`` is relative to the data root. Kernel events reach us as a set without order, so what counts is what
-    stands there, not which event it was.
+    That is a regular file with its fingerprint, or nothing (``None``), or a ``directory`` (told of only where
+    directories are what is looked for). ``path`` is relative to the data root. Kernel events reach us as a set
+    without order, so what counts is what stands there, not which event it was.
     """
 
     path: str
     fingerprint: Fingerprint | None
+    directory: bool = False
 
     @property
-    def kind(self) -> str:
-        """Give ``present`` or ``gone``."""
+    def kind(self) -> Literal["present", "gone", "directory"]:
+        """Give what stands there in a word."""
+        if self.directory:
+            return "directory"
         return "gone" if self.fingerprint is None else "present"
 
 

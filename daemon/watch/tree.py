@@ -85,6 +85,24 @@ def names_in(base: str, directory: str) -> list[str]:
         os.close(fd)
 
 
+def stat_directory(base: str, path: str) -> os.stat_result | None:
+    """Stat the directory ``path`` below ``base``; ``None`` where none can be opened there."""
+    try:
+        fd = open_directory(base, path)
+    except OSError:
+        return None
+    try:
+        return os.fstat(fd)
+    finally:
+        os.close(fd)
+
+
+def identity(base: str, path: str) -> tuple[int, int] | None:
+    """Give device and inode of the directory ``path`` below ``base``; ``None`` where none can be opened there."""
+    status = stat_directory(base, path)
+    return None if status is None else (status.st_dev, status.st_ino)
+
+
 class Listing(NamedTuple):
     """One directory's regular files and subdirectories, or why it could not be read."""
 

@@ -1,0 +1,232 @@
+"""From what is pending to what is handed over: look again at what is due, find its mates, ask for a partner.
+
+The settle rule knows only what it was told. Right before a group is handed over everything of it is looked at once
+more on disk, together with whatever else in the directory belongs to it, so that a missed event splits no pair.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import anyio
+from anyio import CapacityLimiter, to_thread
+
+from daemon.files.kinds import category_of
+from daemon.watch import media, tree
+from daemon.watch.model import Found, SettledGroup, below
+from daemon.watch.settle import Due, Settler
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from daemon.clock import Clock
+    from daemon.fingerprint import Fingerprint
+    from daemon.watch.model import Sink, WatchOptions
+    from daemon.watch.rules import Rules
+
+Key = tuple[str, str]
+"""A user and a directory relative to their ``files/``."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Looked:
+    members: dict[str, Fingerprint | None]
+    mates: list[tuple[str, Fingerprint]]
+
+
+class Ripener:
+    """Holds what is pending and hands over to the sink what has come to rest.
+
+    ``announces(root, path)`` tells whether a photo's metadata names a partner; ``there()`` whether the data directory
+    is in its place, without which nothing is called gone.
+    """
+
+    def __init__(
+        self,
+        base: str,
+        options: WatchOptions,
+        rules: Rules,
+        sink: Sink,
+        *,
+        clock: Clock,
+        announces: Callable[[str, str], bool],
+        there: Callable[[], Awaitable[bool]],
+        limiter: CapacityLimiter | None = None,
+    ) -> None:
+        self.base = base
+        self.rules = rules
+        self.options = options
+        self.settler = self._new(options)
+        self.room = anyio.Event()
+        self._sink = sink
+        self._clock = clock
+        self._announces = announces
+        self._there = there
+        self._limiter = limiter
+        self._poke = anyio.Event()
+
+    def _new(self, options: WatchOptions) -> Settler[Key]:
+        return Settler(
+            options.settle,
+            options.max_wait,
+            options.partner,
+            key=media.group_key,
+            is_main=lambda name: self.rules.is_main(name),
+        )
+
+    def configure(self, options: WatchOptions, rules: Rules) -> None:
+        """Change times and rules; what no longer lies in a watched folder is forgotten."""
+        self.options, self.rules = options, rules
+        self.settler.configure(options.settle, options.max_wait, options.partner)
+        self.settler.forget(lambda key: below(key[1], rules.folders.get(key[0], ())) is None)
+        self.poke()
+
+    def poke(self) -> None:
+        """Have the times worked out again: something was seen."""
+        self._poke.set()
+
+    def seen(self, file: Found) -> None:
+        """Note a wanted file."""
+        directory, _, name = file.path.rpartition("/")
+        self.settler.seen((file.user, directory), name, file.fingerprint, self._clock.monotonic())
+        self._poke.set()
+
+    def has(self, user: str, path: str) -> bool:
+        """Tell whether a file is pending."""
+        directory, _, name = path.rpartition("/")
+        return self.settler.has((user, directory), name)
+
+    async def wait_for_room(self) -> None:
+        """Wait while too much is pending: whoever finds more is slowed down by whoever takes it."""
+        while len(self.settler) >= self.options.pending:
+            self.room = anyio.Event()
+            await self.room.wait()
+
+    async def run(self) -> None:
+        """Hand over what comes to rest, until cancelled."""
+        while True:
+            self._poke = anyio.Event()
+            await self._wait()
+            await self.hand_over()
+
+    async def drain(self) -> None:
+        """Hand over until nothing is pending any more."""
+        while len(self.settler):
+            self._poke = anyio.Event()
+            await self._wait()
+            await self.hand_over()
+
+    async def _wait(self) -> None:
+        now = self._clock.monotonic()
+        at = self.settler.next_due(now)
+        if at is None:
+            await self._poke.wait()
+        elif at > now:
+            async with anyio.create_task_group() as group:
+                group.start_soon(self._poked, group.cancel_scope)
+                await self._clock.sleep(at - now)
+                group.cancel_scope.cancel()
+
+    async def _poked(self, scope: anyio.CancelScope) -> None:
+        await self._poke.wait()
+        scope.cancel()
+
+    async def hand_over(self) -> int:
+        """Hand over what is due now, and tell how many groups that were."""
+        handed = 0
+        due = sorted(self.settler.due(self._clock.monotonic()), key=lambda one: (one.directory, one.key))
+        for directory, groups in itertools.groupby(due, key=lambda one: one.directory):
+            handed += await self._hand_over(directory, list(groups))
+            self.room.set()
+        return handed
+
+    async def _hand_over(self, directory: Key, due: list[Due[Key]]) -> int:
+        looked = await to_thread.run_sync(self._look, directory, due, limiter=self._limiter)
+        ready = [one for one in due if await self._is_unchanged(one, looked[one.key])]
+        asked = await self._ask(directory, ready)
+        handed = 0
+        user, folder = directory[0], below(directory[1], self.rules.folders.get(directory[0], ()))
+        for one in ready:
+            if asked.get(one.key) or not self.settler.take(one) or folder is None:
+                continue
+            prefix = f"{directory[1]}/" if directory[1] else ""
+            members = tuple(Found(user, prefix + name, fingerprint) for name, fingerprint in one.members)
+            sides_only = not any(self.rules.is_main(name) for name, _ in one.members)
+            await self._sink.settled(SettledGroup(user, folder, directory[1], members, sides_only))
+            handed += 1
+        return handed
+
+    def _look(self, directory: Key, due: list[Due[Key]]) -> dict[str, _Looked]:
+        path = f"{directory[0]}/files/{directory[1]}".rstrip("/")
+        mates: dict[str, list[str]] = {one.key: [] for one in due}
+        known = {name for one in due for name, _ in one.members}
+        for name in tree.names_in(self.base, path):
+            if name not in known and self.rules.is_candidate(name):
+                key = media.group_key(name)
+                if key in mates:
+                    mates[key].append(name)
+        names = [*known, *itertools.chain.from_iterable(mates.values())]
+        stand = tree.fingerprints(self.base, path, names)
+        return {
+            one.key: _Looked(
+                {name: stand[name] for name, _ in one.members},
+                [(name, found) for name in mates[one.key] if (found := stand[name]) is not None],
+            )
+            for one in due
+        }
+
+    async def _is_unchanged(self, due: Due[Key], looked: _Looked) -> bool:
+        """Tell whether a group stands as it was last seen; what differs is noted and waits again."""
+        (user, directory), same = due.directory, True
+        prefix = f"{directory}/" if directory else ""
+        for name, before in due.members:
+            found = looked.members[name]
+            if found is None:
+                same = False
+                # A mount that has gone away takes no photo with it.
+                if await self._there():
+                    self.settler.gone(due.directory, name)
+                    await self._sink.gone(user, prefix + name)
+                else:
+                    await self._clock.sleep(1.0)
+            elif found != before:
+                same = False
+                self.settler.seen(due.directory, name, found, self._clock.monotonic())
+        mates = [Found(user, prefix + name, fingerprint) for name, fingerprint in looked.mates]
+        if mates:
+            wanted = await self._sink.found(mates)
+            for mate in mates:
+                if (user, mate.path) in wanted and not self.has(user, mate.path):
+                    same = False
+                    self.seen(mate)
+        return same
+
+    async def _ask(self, directory: Key, due: list[Due[Key]]) -> dict[str, bool]:
+        """Ask lone photos and films whose partner nobody has asked about; gives the groups that must wait for one."""
+        if self.options.partner <= 0:
+            return {}
+        lone = {one.key: next(n for n, _ in one.members if self.rules.is_main(n)) for one in due if one.lone}
+        unasked = {
+            one.key: lone[one.key]
+            for one in due
+            if one.lone and one.announced is None and category_of(lone[one.key]) in {"image", "video"}
+        }
+        if not unasked:
+            return {}
+        answers = await to_thread.run_sync(self._announced, directory, unasked, limiter=self._limiter)
+        for key, answer in answers.items():
+            self.settler.announce(directory, key, answer)
+        return answers
+
+    def _announced(self, directory: Key, names: dict[str, str]) -> dict[str, bool]:
+        root = f"{self.base}/{directory[0]}/files"
+        prefix = f"{directory[1]}/" if directory[1] else ""
+        answers = {}
+        for key, name in names.items():
+            try:
+                answers[key] = self._announces(root, prefix + name)
+            except OSError:  # it changed or went; the next look tells
+                answers[key] = False
+        return answers
