@@ -139,8 +139,8 @@ class Progress:
     async def follow(self, take: Callable[[Item], None]) -> None:
         """Hand every item to ``take`` until cancelled, connecting again with growing pauses; no fault ends it.
 
-        ``take`` is called in the event loop, and must neither block nor raise. No item is stored here: a slow ``take`` slows the
-        socket down, and PhotoPrism drops listeners that are too slow.
+        ``take`` is called in the event loop, and must neither block nor raise. No item is stored here: a slow
+        ``take`` slows the socket down, and PhotoPrism drops listeners that are too slow.
         """
         pause = 0.0
         try:
