@@ -46,15 +46,21 @@ async def test_docker_host_says_where(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def test_one_that_never_answers(tmp_path: Path) -> None:
+    done = asyncio.Event()
+
     async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         await reader.read()
         writer.close()
+        await writer.wait_closed()
+        done.set()
 
     server = await asyncio.start_unix_server(silent, tmp_path / "silent.sock")
     began = time.monotonic()
     assert await code_of(Engine(f"unix://{tmp_path}/silent.sock", request_seconds=0.3)) == ("docker.unreachable", True)
     assert time.monotonic() - began < 5
+    await done.wait()
     server.close()
+    await server.wait_closed()
 
 
 @asynccontextmanager

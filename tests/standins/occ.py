@@ -759,9 +759,11 @@ def main() -> int:
         with open(f"{own.state}.calls", "a") as handle:
             handle.write(json.dumps(line) + "\n")
 
-    before = os.umask(0)  # calls by the wrong user id must be able to write themselves down
-    with contextlib.closing(server.open()), open(f"{own.state}.calls", "a"), open(f"{own.state}.lock", "a"):
-        os.umask(before)
+    before = os.umask(0)  # calls by another user id must be able to write themselves down
+    for suffix in (".calls", ".lock", ".db"):
+        os.close(os.open(own.state + suffix, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o666))
+    os.umask(before)
+    with contextlib.closing(server.open()):
         if server.meets("hang"):
             log(None)
             hang()
