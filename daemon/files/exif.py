@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import exifread
 
@@ -19,28 +19,30 @@ if TYPE_CHECKING:
 logging.getLogger("exifread").disabled = True
 
 _MOST_SEGMENTS = 512
+_LARGEST_NOTE = 64 << 10
+_CONTENT_IDENTIFIER = 0x0011
 _RAF_JPEG = 84  # in the header of Fujifilm's RAF: where its JPEG is, and how long
 
 
-def exif_tags(fd: int, *, details: bool = False) -> Mapping[str, Any]:
+def exif_tags(fd: int) -> Mapping[str, Any]:
     """Give a photo's Exif tags by exifread's names (``EXIF DateTimeOriginal``); empty where there are none.
 
-    With ``details`` the maker's own notes too. A hostile file costs no more than the budget of its ``Window``: no
-    exception, no long loop, no large memory.
+    A hostile file costs no more than the budget of its ``Window``: no exception, no long loop, no large memory.
     """
     tags: dict[str, Any] = {}
-    try:
-        for start, length in _structures(fd):
-            if start and os.pread(fd, 2, start) not in {b"II", b"MM"}:
-                continue  # exifread would try to read it as a file of some other kind
-            tags.update(
-                exifread.process_file(Window(fd, start, length), details=details, extract_thumbnail=False)  # type: ignore[arg-type, unused-ignore]
-            )
-    except (BudgetSpent, RecursionError, MemoryError, OSError):
-        return tags
-    except Exception:  # noqa: BLE001 - exifread raises whatever a broken file leads it to (struct.error, KeyError, …)
-        return tags
+    for start, length in _structures(fd):
+        tags.update(_read_tags(fd, start, length, details=False))
     return tags
+
+
+def apple_identifier(fd: int) -> str:
+    """Give the ContentIdentifier from the maker note of Apple's cameras, empty where there is none."""
+    for start, length in _structures(fd):
+        note = _read_tags(fd, start, length, details=True).get("EXIF MakerNote")
+        if note is not None:
+            size = min(note.field_length, _LARGEST_NOTE)
+            return _apple_text(os.pread(fd, size, start + note.field_offset), _CONTENT_IDENTIFIER)
+    return ""
 
 
 def text_of(tags: Mapping[str, Any], *names: str) -> str:
@@ -69,8 +71,56 @@ def _structures(fd: int) -> list[tuple[int, int]]:
     if kind == "raf":
         start = int.from_bytes(first[_RAF_JPEG : _RAF_JPEG + 4], "big")
         return _jpeg_exif(fd, start, size)
-    if kind in {"tiff", "orf", "rw2", "png", "webp", "jxl"}:
+    if kind == "webp":
+        return _webp_exif(fd, size)
+    if kind in {"tiff", "orf", "rw2", "png", "jxl"}:
         return [(0, size)]
+    return []
+
+
+def _read_tags(fd: int, start: int, length: int, *, details: bool) -> dict[str, Any]:
+    if start and os.pread(fd, 2, start) not in {b"II", b"MM"}:
+        return {}  # exifread would try to read it as a file of some other kind
+    window: Any = Window(fd, start, length)
+    try:
+        return exifread.process_file(window, details=details, extract_thumbnail=False)
+    except (BudgetSpent, RecursionError, MemoryError, OSError):
+        return {}
+    except Exception:  # noqa: BLE001 - it raises whatever a broken file leads it to (struct.error, KeyError, …)
+        return {}
+
+
+def _apple_text(note: bytes, wanted: int) -> str:
+    """Read a text from Apple's maker note, a directory whose offsets count from the note's own start.
+
+    Not left to exifread, which counts them from another place and gives a text that begins 14 bytes late.
+    """
+    if not note.startswith(b"Apple iOS\0") or note[12:14] not in {b"MM", b"II"}:
+        return ""
+    order: Literal["big", "little"] = "big" if note[12:14] == b"MM" else "little"
+    for index in range(int.from_bytes(note[14:16], order)):
+        entry = note[16 + 12 * index : 28 + 12 * index]
+        if len(entry) < 12:
+            break
+        if int.from_bytes(entry[:2], order) == wanted:
+            size, at = int.from_bytes(entry[4:8], order), int.from_bytes(entry[8:12], order)
+            text = entry[8 : 8 + size] if size <= 4 else note[at : at + size]
+            return text.decode("ascii", "replace").strip("\0 ")
+    return ""
+
+
+def _webp_exif(fd: int, size: int) -> list[tuple[int, int]]:
+    r"""Find the EXIF chunk, which holds the TIFF structure with or without ``Exif\0\0`` before it."""
+    at = 12
+    for _ in range(_MOST_SEGMENTS):
+        head = os.pread(fd, 14, at)
+        if len(head) < 14 or at >= size:
+            break
+        length = int.from_bytes(head[4:8], "little")
+        if head[:4] == b"EXIF":
+            skip = 6 if head[8:] == b"Exif\0\0" else 0
+            return [(at + 8 + skip, length - skip)]
+        at += 8 + length + length % 2
     return []
 
 

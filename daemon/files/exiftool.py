@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import resource
 import shutil
+import signal
 import subprocess
 import threading
 from typing import Any
 
-_TAGS = ("DateTimeOriginal", "OffsetTimeOriginal", "CreateDate", "CreationDate", "MediaCreateDate", "ContentIdentifier")
+_TAGS = ("DateTimeOriginal", "OffsetTimeOriginal", "CreateDate", "CreationDate", "MediaCreateDate")
 _LARGEST_ANSWER = 64 << 10
 _MEMORY = 1 << 30
 
@@ -40,6 +42,7 @@ def ask_exiftool(program: str, fd: int, *, timeout: float = 20.0) -> dict[str, A
             stderr=subprocess.DEVNULL,
             pass_fds=(fd,),
             cwd="/",
+            start_new_session=True,  # so that what it starts itself ends with it
             env={"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8"},
         )
     except OSError:
@@ -47,15 +50,22 @@ def ask_exiftool(program: str, fd: int, *, timeout: float = 20.0) -> dict[str, A
     with process:
         with contextlib.suppress(OSError, ValueError):
             resource.prlimit(process.pid, resource.RLIMIT_AS, (_MEMORY, _MEMORY))
-        timer = threading.Timer(timeout, process.kill)
+        timer = threading.Timer(timeout, _end, [process.pid])
         timer.start()
         try:
             answer = process.stdout.read(_LARGEST_ANSWER) if process.stdout else b""
         finally:
-            process.kill()
+            # Only then is it waited for: until that its number cannot belong to another process.
             timer.cancel()
+            timer.join()
+            _end(process.pid)
     try:
         found = json.loads(answer)
     except (ValueError, RecursionError):
         return {}
     return found[0] if isinstance(found, list) and found and isinstance(found[0], dict) else {}
+
+
+def _end(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(pid, signal.SIGKILL)

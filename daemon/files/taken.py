@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.files.boxes import MovieFacts, movie_facts
-from daemon.files.exif import exif_tags, text_of
+from daemon.files.exif import apple_identifier, exif_tags, text_of
 from daemon.files.exiftool import ask_exiftool
 from daemon.files.kinds import SNIFFED, sniff
 from daemon.files.named_dates import date_in_name
@@ -73,7 +73,7 @@ def content_identifier(fd: int) -> str | None:
     if kind == "mp4":
         found = _movie(fd).content_identifier or ""
     elif kind in {"jpeg", "heif"}:
-        found = text_of(exif_tags(fd, details=True), "MakerNote Tag 0x0011", "MakerNote ContentIdentifier")
+        found = apple_identifier(fd)
     else:
         return None
     return found if _IDENTIFIER.fullmatch(found) else None

@@ -8,10 +8,15 @@ import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
+
+# A busy machine is no fault of the code: what hangs is caught by the time limit of each test.
+settings.register_profile("patient", settings.default, deadline=None)
+settings.load_profile("patient")
 
 # The smallest sizes that the mkfs programs accept, in MiB; the files are sparse.
 _SIZES = {"tmpfs": 64, "ext4": 64, "btrfs": 128, "xfs": 320}

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import errno
 import os
+import subprocess
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -233,50 +235,47 @@ def test_across_file_systems_it_is_copied_then_unlinked(
     assert contents(photo.parent) == {}
 
 
+class Killed(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("step", ["copy_into", "hash_only_blake3", "_move", "unlink_hidden", "sync_dir"])
+@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("call", [1, 2])
 def test_killed_at_each_step_a_move_across_file_systems_ends_with_one_file(
-    tmp_path: Path, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch, step: str, when: str, call: int
 ) -> None:
-    class Killed(BaseException):
-        pass
+    here, there = tmp_path, mounted("tmpfs") / tmp_path.name
+    there.mkdir()
+    (here / HIDDEN).write_bytes(EXAMINED)
+    expected = fingerprint(here / HIDDEN)
+    real, calls = getattr(releasing, step), 0
 
-    steps = ["copy_into", "hash_only_blake3", "_move", "unlink_hidden", "sync_dir"]
-    for step in steps:
-        for when in ("before", "after"):
-            for call in (1, 2):
-                here, there = tmp_path / f"{step}{when}{call}", mounted("tmpfs") / f"{tmp_path.name}{step}{when}{call}"
-                here.mkdir()
-                there.mkdir()
-                (here / HIDDEN).write_bytes(EXAMINED)
-                expected = fingerprint(here / HIDDEN)
-                real, left = getattr(releasing, step), [call]
+    def dying(*args: Any, **more: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == call and when == "before":
+            raise Killed
+        result = real(*args, **more)
+        if calls == call:
+            raise Killed
+        return result
 
-                def dying(*args: Any, real: Any = real, left: list[int] = left, when: str = when, **more: Any) -> Any:
-                    left[0] -= 1
-                    if not left[0] and when == "before":
-                        raise Killed
-                    result = real(*args, **more)
-                    if not left[0]:
-                        raise Killed
-                    return result
-
-                with directory_below(str(here), "") as dir_fd, directory_below(str(there), "") as to_fd:
-                    with monkeypatch.context() as patch:
-                        patch.setattr(releasing, step, dying)
-                        with pytest.raises(Killed):
-                            move_hidden_to(dir_fd, HIDDEN, to_fd, "x.jpg", expected)
-                            raise Killed
-                    assert EXAMINED in [*contents(here).values(), *contents(there).values()]
-                    settled = settle_hidden(dir_fd, HIDDEN, "x.jpg", expected, moved_to=(to_fd, "x.jpg"))
-                    if settled.where is Where.HIDDEN:
-                        assert settled.fingerprint is not None
-                        move_hidden_to(dir_fd, HIDDEN, to_fd, "x.jpg", settled.fingerprint)
-                assert contents(here) == {}
-                assert contents(there) == {"x.jpg": EXAMINED}
+    with directory_below(str(here), "") as dir_fd, directory_below(str(there), "") as to_fd:
+        with monkeypatch.context() as patch, suppress(Killed):
+            patch.setattr(releasing, step, dying)
+            move_hidden_to(dir_fd, HIDDEN, to_fd, "x.jpg", expected)
+        assert calls, "the step was never taken: the test proves nothing"
+        assert EXAMINED in [*contents(here).values(), *contents(there).values()]
+        settled = settle_hidden(dir_fd, HIDDEN, "x.jpg", expected, moved_to=(to_fd, "x.jpg"))
+        if settled.where is Where.HIDDEN:
+            assert settled.fingerprint is not None
+            move_hidden_to(dir_fd, HIDDEN, to_fd, "x.jpg", settled.fingerprint)
+    assert contents(here) == {}
+    assert contents(there) == {"x.jpg": EXAMINED}
 
 
 def test_two_mounts_of_one_folder_lose_nothing(tmp_path: Path) -> None:
-    import subprocess
-
     real, bound = tmp_path / "real", tmp_path / "bound"
     real.mkdir()
     bound.mkdir()
