@@ -1,0 +1,143 @@
+"""Where the benchmark plays: a data directory, an archive, the program's configuration, the program itself."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import yaml
+
+from daemon.demo import samples
+from tests import uploads
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+USER = "alice"
+FOLDER = "InstantUpload"
+PROGRAM = Path(sys.executable).with_name("photon-relay")
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One data directory and one archive, empty at first; state and logs beside the data."""
+
+    root: Path
+    archive: Path
+
+    @property
+    def data(self) -> Path:
+        """Nextcloud's data directory."""
+        return self.root / "data"
+
+    @property
+    def source(self) -> Path:
+        """The folder that uploads come to."""
+        return self.data / USER / "files" / FOLDER
+
+    @property
+    def config(self) -> Path:
+        """The program's configuration file."""
+        return self.root / "photon-relay.yaml"
+
+    def make(self, *, settle: str = "0s") -> None:
+        """Make the folders and the configuration."""
+        uploads.make_data_dir(self.data, [USER], samples_too=False)
+        uploads.make_folders(self.source)
+        uploads.make_folders(self.archive)
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        settings: dict[str, Any] = {
+            "nextcloud": {"data": str(self.data), "occ": {"via": "off"}},
+            "users": {"include": {USER: {"folders": [FOLDER]}}, "new": "exclude", "existing": True, "after": "delete"},
+            "archive": {"via": "folder", "folder": {"path": str(self.archive)}},
+            "watch": {"settle": settle},
+            "relay": {"min_free": "1MiB"},
+            "ui": {"listen": f"127.0.0.1:{port}"},
+            "state": str(self.root / "state"),
+        }
+        self.config.write_text(yaml.safe_dump(settings))
+
+    def remove(self) -> None:
+        """Take everything away."""
+        shutil.rmtree(self.root, ignore_errors=True)
+        shutil.rmtree(self.archive, ignore_errors=True)
+
+    @contextlib.contextmanager
+    def daemon(self, *, patience: float = 120) -> Iterator[tuple[int, float]]:
+        """Run the program; give its process id and the seconds until it said that it is well."""
+        with (self.root / "log").open("wb") as log:
+            started = time.monotonic()
+            process = subprocess.Popen(
+                [PROGRAM, "--config", self.config, "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
+            )
+            try:
+                while not self._healthy():
+                    if process.poll() is not None or time.monotonic() - started > patience:
+                        raise RuntimeError((self.root / "log").read_text(errors="replace")[-3000:])
+                    time.sleep(0.1)
+                yield process.pid, time.monotonic() - started
+            finally:
+                process.send_signal(signal.SIGTERM)
+                try:
+                    process.wait(20)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+
+    def _healthy(self) -> bool:
+        asked: list[str | Path] = [PROGRAM, "--config", self.config, "health"]
+        return subprocess.run(asked, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+
+
+def make_photos(folder: Path, count: int, size: int) -> int:
+    """Write ``count`` different photos of ``size`` bytes, one an hour; give their bytes in all."""
+    uploads.make_folders(folder)
+    for seed in range(count):
+        taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed)
+        path = folder / f"IMG_{seed:05}.jpg"
+        path.write_bytes(samples.jpeg(taken, seed, size))
+        uploads.touch(path, taken)
+    return count * size
+
+
+def photos_in(folder: Path) -> int:
+    """Count the photos below a folder; a name that begins with a dot is not one yet."""
+    return sum(name.endswith(".jpg") and not name.startswith(".") for _, _, names in os.walk(folder) for name in names)
+
+
+@contextlib.contextmanager
+def second_file_system(near: Path, size: int) -> Iterator[tuple[Path, str]]:
+    """Give a folder on another file system and what it is: a loop mount where one may, else shared memory."""
+    image, mount = near / "second.img", near / "second"
+    mount.mkdir()
+    with image.open("wb") as file:
+        file.truncate(size)
+    mkfs = shutil.which("mkfs.ext4", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/sbin")
+    with contextlib.ExitStack() as stack:
+        made = mkfs is not None and _quietly(mkfs, "-q", "-F", image) and _quietly("mount", "-o", "loop", image, mount)
+        if made:
+            stack.callback(_quietly, "umount", "-l", mount)
+            yield mount, "ext4 on a loop device"
+            return
+        memory = Path("/dev/shm") / f"photon-relay-bench-{os.getpid()}"
+        memory.mkdir()
+        stack.callback(shutil.rmtree, memory, ignore_errors=True)
+        yield memory, "tmpfs (no right to mount here)"
+
+
+def _quietly(*command: str | Path) -> bool:
+    try:
+        return subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False).returncode == 0
+    except OSError:
+        return False

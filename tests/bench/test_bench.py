@@ -1,0 +1,71 @@
+"""The benchmark measures what it says."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.bench import contenders, measure
+from tests.bench.__main__ import table
+from tests.bench.scene import Scene, make_photos, photos_in
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+def test_bytes_of_children_are_counted(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.write_bytes(os.urandom(3_000_000))
+    cost = measure.run(["sh", "-c", f"cat {source} > {tmp_path}/copy"], tmp_path / "report")
+    assert 3_000_000 <= cost.read < 3_200_000
+    assert 3_000_000 <= cost.written < 3_010_000
+    assert 0 < cost.seconds < 10
+
+
+def test_a_failed_command_is_no_measurement(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError, match="oh no"):
+        measure.run(["sh", "-c", "echo oh no >&2; exit 3"], tmp_path / "report")
+
+
+def test_cpu_and_memory_are_those_of_the_process() -> None:
+    code = (
+        "from time import process_time as spent\n"
+        "held = bytearray(50_000_000)\n"
+        "while spent() < 0.4: pass\n"
+        "print(flush=True)\n"
+        "input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        assert 0.2 < measure.cpu_seconds(process.pid) < 3
+        assert measure.memory(process.pid) > 50_000_000
+        assert measure.wakeups(process.pid) >= 0
+        process.communicate(b"\n")
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="needs rsync: apt-get install rsync")
+@pytest.mark.parametrize("name", [contenders.RSYNC, contenders.LOOP])
+def test_the_others_move_everything(tmp_path: Path, name: str) -> None:
+    scene = Scene(tmp_path / "scene", tmp_path / "archive")
+    scene.make()
+    payload = make_photos(scene.source, 3, 100_000)
+    cost = measure.run(contenders.command(name, scene), tmp_path / "report")
+    assert photos_in(scene.archive) == 3
+    assert photos_in(scene.source) == 0
+    assert cost.read >= payload, "both read every byte at least once"
+
+
+def test_the_table_compares() -> None:
+    rates = dict(zip(contenders.NAMES, (50.0, 100.0, 25.0), strict=True))
+    lines = table([contenders.Result(name, rate, 1, 2, 3, 4) for name, rate in rates.items()]).splitlines()
+    assert [line.split()[-7:-4] for line in lines[1:]] == [
+        ["50.0", "0.50", "2.00"],
+        ["100.0", "1.00", "4.00"],
+        ["25.0", "0.25", "1.00"],
+    ]
