@@ -90,6 +90,10 @@ class WatchOptions:
     ``extensions``: those to take, lower case and without the dot; empty: all that the program knows. ``archived``:
     the name of the folder into which released originals go; it is never looked into. ``step`` is how long kernel
     events are gathered before they are looked at: settling takes seconds, so a short step only wakes the machine.
+    ``relist``: after how long a new directory is listed a second time. ``look``: how often it is checked that homes
+    and folders are what they were. ``prove_every``: how often the watch is proved alive; a deaf or refused one is
+    tried again as often. ``grace``: a file that changed within this time of a sweep is not held against the watch.
+    ``chunk``: files told of at a time. ``pending``: with so many waiting to settle, finding more waits.
     """
 
     settle: float = 10.0

@@ -112,8 +112,8 @@ class Ripener:
             await self.hand_over()
 
     async def drain(self) -> None:
-        """Hand over until nothing is pending any more."""
-        while len(self.settler):
+        """Hand over until nothing is pending any more, or the data directory is not in its place."""
+        while len(self.settler) and await self._there():
             self._poke = anyio.Event()
             await self._wait()
             await self.hand_over()
