@@ -10,6 +10,7 @@ import traceback
 from typing import TYPE_CHECKING
 
 import pytest
+from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,7 +23,7 @@ from tests.standins.photoprism import PhotoPrismStandIn
 from tests.standins.photoprism_rules import user_path
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import AsyncIterator, Callable, Coroutine
     from typing import Any
 
 SOME = "a" * 40
@@ -351,6 +352,56 @@ async def test_507(client: PhotoPrism, pp: PhotoPrismStandIn) -> None:
     assert (await failing(client.import_folder("batch", timeout=5.0))).code == "photoprism.full"
 
 
+@contextlib.asynccontextmanager
+async def answering(answer: Callable[[web.Request], web.Response]) -> AsyncIterator[str]:
+    """Another server than PhotoPrism, such as a proxy with its own ideas."""
+
+    async def handle(request: web.Request) -> web.Response:
+        return answer(request)
+
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handle)
+    runner = web.AppRunner(app, access_log=None)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    try:
+        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
+    finally:
+        await runner.cleanup()
+
+
+async def test_redirects_are_not_followed(pp: PhotoPrismStandIn) -> None:
+    def elsewhere(request: web.Request) -> web.Response:
+        return web.Response(status=301, headers={"Location": f"{pp.url}{request.path}?secret=1"})
+
+    async with answering(elsewhere) as url:
+        client = PhotoPrism(url, TOKEN, timeout=5.0)
+        for call in (client.lookup(SOME), client.import_folder("batch", timeout=5.0)):
+            fault = await failing(call)
+            assert fault.code == "photoprism.odd_answer"
+            assert pp.url in fault.hint
+            assert "secret" not in fault.message + fault.hint
+        await client.close()
+    assert pp.calls == [], "the token travels nowhere else"
+
+
+@pytest.mark.parametrize("body", ['"not here"', "{}", "[]", "404 page not found", ""])
+async def test_only_photoprism_itself_can_say_that_a_file_is_unknown(body: str) -> None:
+    async with answering(lambda _: web.Response(status=404, text=body)) as url:
+        client = PhotoPrism(url, TOKEN, timeout=5.0)
+        assert (await failing(client.lookup(SOME))).code == "photoprism.odd_answer"
+        await client.close()
+
+
+async def test_an_endless_answer_is_not_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("daemon.photoprism.transport.ANSWER_BYTES", 1000)
+    async with answering(lambda _: web.json_response({"x": "y" * 200_000})) as url:
+        client = PhotoPrism(url, TOKEN, timeout=5.0)
+        assert (await failing(client.lookup(SOME))).code == "photoprism.odd_answer"
+        await client.close()
+
+
 async def test_odd_json(client: PhotoPrism, pp: PhotoPrismStandIn) -> None:
     pp.traps.odd_answers = True
     for call in (
@@ -448,6 +499,7 @@ async def test_a_fault_of_the_reader_stays_its_own(client: PhotoPrism, trees: Tr
 async def test_no_download_token_without_a_session(client: PhotoPrism, pp: PhotoPrismStandIn) -> None:
     pp.sessions.clear()
     assert (await failing(fetched(client, SOME))).code == "photoprism.download_failed"
+    assert [path for _, path in pp.calls] == ["/api/v1/config"], "the token of the public settings is of no use"
 
 
 # Probing
@@ -519,6 +571,8 @@ async def test_probe_of_switches(client: PhotoPrism, pp: PhotoPrismStandIn, swit
     assert [each.code for each in probe.faults] == [
         "photoprism.full" if switch == "quota_full" else "photoprism.forbidden"
     ]
+    words = {"readonly": "read-only mode", "import_disabled": "switched off", "quota_full": "no space"}
+    assert words[switch] in probe.faults[0].message
     assert probe.readonly is (switch == "readonly")
     assert probe.import_enabled is (switch != "import_disabled")
     assert probe.token_ok
