@@ -6,7 +6,6 @@ import contextlib
 import copy
 import hashlib
 import os
-import stat
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from daemon.settings.fields import Shape
 from daemon.settings.model import Settings
 from daemon.settings.origins import Fault, Origins
 from daemon.settings.overlay import apply_environment, expand_files
+from daemon.settings.reading import UnreadableError, read_small
 from daemon.settings.render import default_file
 from daemon.settings.validation import validate
 from daemon.text import shown
@@ -94,21 +94,10 @@ def parse(content: bytes, path: Path, environ: Mapping[str, str], *, sweep: bool
 
 def read_bytes(path: Path) -> bytes:
     """Give the file's bytes; raises `ConfigError` where it cannot be read, is no file or is too large."""
-    file = shown(str(path), 4096)
     try:
-        # Not blocking: opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as opened:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise ConfigError([f"{file}:1: is not a file"])
-            content = opened.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise ConfigError([f"{file}:1: cannot be read: {error.strerror or 'input/output error'}"]) from None
-    except ValueError:
-        raise ConfigError([f"{file}:1: is no possible file name"]) from None
-    if len(content) > MAX_BYTES:
-        raise ConfigError([f"{file}:1: is larger than 1 MiB"])
-    return content
+        return read_small(path, MAX_BYTES, "1 MiB")
+    except UnreadableError as error:
+        raise ConfigError([f"{shown(str(path), 4096)}:1: {error}"]) from None
 
 
 def _decode(content: bytes, file: str) -> str:

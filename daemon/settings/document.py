@@ -140,6 +140,7 @@ _WORDS = (
     ("mapping values are not allowed", "a `:` stands where none can be; is the line indented rightly, or does the "
      "value need quotes?"),
     ("expected ',' or", "a list or mapping in brackets is not closed, or a comma is missing"),
+    ("expected the node content", "a value is missing, or something before it is not closed"),
     ("could not find expected ':'", "a `:` is missing after the key"),
     ("expected <block end>", "the indentation does not fit the lines above, or something is left over"),
     ("expected '<document start>'", "the indentation does not fit the lines above, or something is left over"),

@@ -156,8 +156,12 @@ def _template(template: str) -> str:
             return f"{{{name}}} takes nothing after a colon"
     names = {name for name, _ in fields}
     parts = "".join(literal + ("x" if name else "") for literal, name, _, _ in Formatter().parse(template)).split("/")
-    if any(not part or part.startswith(".") or not part.isprintable() for part in parts) or len(template) > 500:
-        return "must be a path below the archive's folder: no / at its ends, no folder that begins with a dot"
+    if (
+        template.startswith("/")
+        or any(part.startswith(".") or not part.isprintable() for part in parts)
+        or len(template) > 500
+    ):
+        return "must be a path below the archive's folder: no / at its beginning, no folder that begins with a dot"
     if not template.endswith("{ext}") or not names & {"name", "taken"}:
         return "must hold {name} or {taken:…}, and end with {ext}"
     return ""

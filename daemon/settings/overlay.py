@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import stat
 from typing import TYPE_CHECKING, Any
 
 from daemon.settings.base import keyed
 from daemon.settings.document import DocumentError, in_words, read_document
 from daemon.settings.fields import Shape, shape_of
 from daemon.settings.origins import Fault, Origins
+from daemon.settings.reading import UnreadableError, read_small
 from daemon.settings.words import did_you_mean
 from daemon.text import shown
 
@@ -151,18 +150,9 @@ def _expand(
 def _read(path: Path) -> str:
     """Give a small file's text without the newline at its end."""
     try:
-        # Not blocking: opening a pipe that nobody writes to would wait for ever.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-        with os.fdopen(descriptor, "rb") as file:
-            if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-                raise _UnusableError(f"{shown(str(path))} is not a file")
-            content = file.read(MAX_VALUE + 1)
-    except OSError as error:
-        raise _UnusableError(f"{shown(str(path))} cannot be read: {error.strerror or 'input/output error'}") from None
-    except ValueError:  # a NUL or half a character in the name
-        raise _UnusableError("is no possible file name") from None
-    if len(content) > MAX_VALUE:
-        raise _UnusableError(f"{shown(str(path))} is larger than 64 KiB; is it the right file?")
+        content = read_small(path, MAX_VALUE, "64 KiB; is it the right file?")
+    except UnreadableError as error:
+        raise _UnusableError(f"{shown(str(path))} {error}") from None
     try:
         text = content.decode()
     except UnicodeDecodeError:

@@ -36,11 +36,11 @@ LARGEST = 1 << 60
 # ASCII digits only: \d takes Arabic and other digits too, which float() would read and a JSON schema pattern not.
 _DURATION_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)")
 _DURATION = re.compile(rf"(?:{_DURATION_PART.pattern}\s*)+")
-_SIZE = re.compile(r"([0-9]{1,18}(?:\.[0-9]{1,9})?) ?([kmgt]?i?b)?", re.IGNORECASE)
+_SIZE = re.compile(r"([0-9]{1,19}(?:\.[0-9]{1,9})?) ?([kmgt]?i?b)?", re.IGNORECASE)
 _HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,251}[A-Za-z0-9_])?")
 
 DURATION_PATTERN = r"^(0|([0-9]{1,12}(\.[0-9]{1,9})? ?(ms|s|m|h|d)\s*)+)$"
-SIZE_PATTERN = r"^[0-9]{1,18}(\.[0-9]{1,9})? ?([kKmMgGtT]?[iI]?[bB])?$"
+SIZE_PATTERN = r"^[0-9]{1,19}(\.[0-9]{1,9})? ?([kKmMgGtT]?[iI]?[bB])?$"
 
 
 def wrong(message: str) -> PydanticCustomError:
