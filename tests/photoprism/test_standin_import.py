@@ -111,6 +111,11 @@ def test_which_file_is_the_main_one(names: list[str], main: str | None) -> None:
     assert rules.main_of(names) == main
 
 
+@pytest.mark.parametrize("name", ["IMG_1.JPG", "IMG_1.JPG.json", "IMG_1.heic.xmp", "IMG_1.what", "IMG_1"])
+def test_what_a_group_is_known_by(name: str) -> None:
+    assert rules.prefix(name) == "IMG_1"
+
+
 def test_strangers_that_the_rules_join() -> None:
     names = ["X.jpg", "X_2023.jpg", "X_20234.jpg", "x.jpg", "X.JPG.json", "XY.jpg", "IMG_7.HEIC", "IMG_E7.HEIC"]
     assert rules.related("X.jpg", names) == ["X.JPG.json", "X.jpg", "X_2023.jpg"]
@@ -215,6 +220,10 @@ async def test_busy_and_missing_folder_look_like_success(
     assert answer.message == "Import completed in 0 s"
     assert trees.left() == ["batch/a.jpg"]
     await client.import_folder("nowhere", timeout=10.0)
+    pp.traps.busy = True
+    await take(client)
+    assert trees.left() == ["batch/a.jpg"]
+    pp.traps.busy = False
     await take(client)
     assert trees.left() == []
 
