@@ -135,6 +135,21 @@ def test_a_forged_table_in_a_path_does_not_count() -> None:
         output.parse_scan("scan", scanned(forged, counts=ZEROS))
 
 
+def test_numbers_and_nesting_beyond_what_python_takes() -> None:
+    """Python refuses integers of more than 4,300 digits, and JSON that is nested too deeply, each its own way."""
+    huge = table(OLD, ("1", "9" * 5000, ""))
+    with pytest.raises(Transient, match=r"occ\.no_answer"):
+        output.parse_scan("scan", Answer(0, huge, ""))
+    for deep in ('{"a":' * 100_000, '{"enabled": ' + "[" * 100_000):
+        with pytest.raises(Transient, match=r"occ\.no_answer"):
+            output.parse_apps("apps", Answer(0, deep, ""))
+
+
+def test_the_last_table_is_read_by_its_own_header() -> None:
+    first, last = table(("Files", "Folders"), (3, 4)), table(("Folders", "Files"), (1, 2))
+    assert output.parse_table(first + last, "Folders", "Files") == {"Folders": 1, "Files": 2}
+
+
 def test_sentences_within_a_line_are_names() -> None:
     answer = scanned("\tFile\tPath not found: /x", "see Unknown user 1 bob")
     assert output.parse_scan("scan", answer).folders == 1

@@ -65,6 +65,8 @@ def test_metadata_goes_the_cheaper_way() -> None:
     assert ways(1, 1) == ["Album/2026"]  # 0.6 s against 0.545 s
     assert ways(10, 100) == ["Album/2026"]  # 6 s against 5 s
     assert len(ways(8, 100)) == 8  # 4.8 s against 5 s
+    twice = [Changed("2026", ("a.jpg",), 14), Changed("2026", ("a.jpg",), 14)]
+    assert Scan("admin", "Album/2026/a.jpg", generate_metadata=True) in plan(archive=twice).calls  # 0.6 s, 1.13 s
     assert ways(100, 0) == ["Album/2026"]  # there are at least those that came
 
 

@@ -108,8 +108,13 @@ async def test_a_grandchild_that_keeps_the_pipes_open_does_not_keep_us(tmp_path:
     assert await gone(await pid_in(tmp_path / "pid"))
 
 
-async def test_cancelled_it_ends_the_group_and_soon(tmp_path: Path) -> None:
-    script = CHILD.format(stubborn=False, pid=str(tmp_path / "pid"), seconds=300)
+@pytest.mark.parametrize("stubborn", [False, True])
+async def test_cancelled_it_ends_the_group_and_soon(
+    tmp_path: Path, stubborn: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runner, "GRACE", 0.2)
+    parent: list[int] = []
+    script = CHILD.format(stubborn=stubborn, pid=str(tmp_path / "pid"), seconds=300)
     async with anyio.create_task_group() as tasks:
 
         async def ask() -> None:
@@ -117,10 +122,12 @@ async def test_cancelled_it_ends_the_group_and_soon(tmp_path: Path) -> None:
 
         tasks.start_soon(ask)
         pid = await pid_in(tmp_path / "pid")
+        parent.append(os.getpgid(pid))
         began = time.monotonic()
         tasks.cancel_scope.cancel()
     assert time.monotonic() - began < 2
     assert await gone(pid)
+    assert await gone(parent[0])
 
 
 async def test_a_signal_ends_with_a_negative_code() -> None:
