@@ -15,7 +15,7 @@ from blake3 import blake3
 
 from daemon.errors import Refused
 from daemon.files.faults import changed, path_of, told
-from daemon.files.opening import Fingerprint
+from daemon.fingerprint import Fingerprint
 from daemon.text import shown, size_in_words
 
 if TYPE_CHECKING:

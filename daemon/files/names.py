@@ -32,8 +32,8 @@ _RANDOM = SystemRandom()
 def split_name(name: str) -> tuple[str, str]:
     """Split a name into stem and extension with its dot; ``IMG_1.jpg.json`` into ``IMG_1`` and ``.jpg.json``.
 
-    So a side file that carries its photo's whole name is numbered, and cut, as its photo is. A name that only starts
-    with a dot has no extension, nor has one whose would be longer than 24 bytes.
+    So a side file that carries its photo's whole name is numbered, and cut, as its photo is. A name whose only dot is
+    its first character has no extension; nor has one of blanks, of signs, or of more than 24 bytes with its dot.
     """
     stem, extension = _split_once(name)
     found = FILE_TYPES.get(extension[1:].lower())
@@ -52,15 +52,11 @@ def placed_name(name: str) -> str:
     hidden and deletes after an import: a leading ``.``, ``@``, ``_.`` or ``__`` (pkg/fs/name.go). The members of a
     group keep a common stem. Two names can become one: who places them numbers them.
     """
-    clean = _printable(_decoded(name)).replace("/", "_").replace("\\", "_")
-    while True:
-        clean = unicodedata.normalize("NFC", clean.strip())
-        if not clean.startswith((".", "@", "_.", "__")):
-            break
-        clean = clean[1:] if split_name(clean)[0] not in {".", "@", "_", ""} else "photo" + clean[1:]
-    stem, extension = split_name(clean)
-    stem = _cut(stem, LONGEST_STEM).rstrip()
-    return (stem or "photo") + extension.rstrip()
+    stem, extension = split_name(cleaned(name).rstrip())
+    stem = stem.strip()
+    while stem and (stem + extension).startswith((".", "@", "_.", "__")):
+        stem = stem[1:].lstrip()
+    return (_cut(stem, LONGEST_STEM).rstrip() or "photo") + extension
 
 
 def numbered(name: str, number: int) -> str:
@@ -109,7 +105,7 @@ def cleaned(text: str) -> str:
 
 def _split_once(name: str) -> tuple[str, str]:
     stem, dot, extension = name.rpartition(".")
-    if not dot or not stem.strip(".") or _length(extension) >= LONGEST_EXTENSION:
+    if not stem or not extension or not extension.isalnum() or _length(extension) >= LONGEST_EXTENSION:
         return name, ""
     return stem, dot + extension
 

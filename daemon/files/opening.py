@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from daemon.errors import Refused, Transient
 from daemon.files.faults import disk_fault, path_of
+from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -26,29 +27,6 @@ _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the opening of a FIFO waits for a writer for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
-
-
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
-    """What tells a file's content from a later one without reading it: inode, size in bytes, mtime and ctime in ns.
-
-    The mtime alone lies, since Nextcloud sets it to the capture time; the ctime cannot be set. The device's number is
-    left out: it changes when a disk is mounted again (btrfs, device mapper, network), and a ledger outlives that.
-    """
-
-    inode: int
-    size: int
-    mtime_ns: int
-    ctime_ns: int
-
-    @classmethod
-    def of(cls, status: os.stat_result) -> Fingerprint:
-        """Give the fingerprint of what ``stat`` said."""
-        return cls(status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
-
-    def renamed(self, other: Fingerprint) -> bool:
-        """Tell whether ``other`` can be this file after a rename or a link, both of which set the ctime."""
-        return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
 
 
 @dataclass(frozen=True, slots=True)

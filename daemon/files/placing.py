@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from daemon.files.faults import changed, path_of, told
-from daemon.files.opening import Fingerprint, look
+from daemon.files.opening import look
 from daemon.files.publishing import set_mode
 from daemon.files.syscalls import clone
+from daemon.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Callable

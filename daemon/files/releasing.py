@@ -19,9 +19,10 @@ from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import changed, disk_fault, path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import HIDDEN_PREFIX, MOST_NAMES, hidden_name, kept_name, numbered, word
-from daemon.files.opening import Fingerprint, look, open_regular
+from daemon.files.opening import look, open_regular
 from daemon.files.placing import copy_into
 from daemon.files.publishing import rename_noreplace, sync_dir
+from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:

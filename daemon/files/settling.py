@@ -13,9 +13,10 @@ from enum import StrEnum
 
 from daemon.files.faults import path_of, told
 from daemon.files.names import MOST_NAMES, name_of_hidden, numbered
-from daemon.files.opening import Fingerprint, look, names_in
+from daemon.files.opening import look, names_in
 from daemon.files.publishing import sync_dir
 from daemon.files.releasing import put_back
+from daemon.fingerprint import Fingerprint
 
 
 class Where(StrEnum):

@@ -10,7 +10,7 @@ from blake3 import blake3
 
 from daemon.errors import Refused, Transient
 from daemon.files.hashing import BLOCK, FIRST_BYTES, hash_file, hash_only_blake3
-from daemon.files.opening import Fingerprint
+from daemon.fingerprint import Fingerprint
 
 if TYPE_CHECKING:
     from pathlib import Path

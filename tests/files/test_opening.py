@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import Refused, RelayError, Transient
-from daemon.files.opening import Fingerprint, directory_below, file_below, names_in
+from daemon.files.opening import directory_below, file_below, names_in
+from daemon.fingerprint import Fingerprint
 
 
 def descriptors() -> int:

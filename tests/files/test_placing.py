@@ -13,9 +13,10 @@ import pytest
 from daemon.errors import NeedsPerson, Refused, Transient
 from daemon.files import placing, publishing
 from daemon.files.faults import disk_fault
-from daemon.files.opening import Fingerprint, directory_below, file_below
+from daemon.files.opening import directory_below, file_below
 from daemon.files.placing import Placed, copy_into, link_into
 from daemon.files.publishing import free_bytes, made_dirs, make_dirs, publish, rename_noreplace
+from daemon.fingerprint import Fingerprint
 from tests.files.conftest import mount, unmount
 
 if TYPE_CHECKING:

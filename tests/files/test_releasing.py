@@ -11,9 +11,10 @@ import pytest
 from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.files import publishing, releasing
 from daemon.files.names import hidden_name
-from daemon.files.opening import Fingerprint, directory_below
+from daemon.files.opening import directory_below
 from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
 from daemon.files.settling import Where, hidden_in, settle_hidden
+from daemon.fingerprint import Fingerprint
 from tests.files.conftest import unmount
 from tests.files.test_placing import without_renameat2
 
