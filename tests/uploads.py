@@ -9,26 +9,29 @@ from __future__ import annotations
 
 import errno
 import functools
-import hashlib
 import os
 import random
 import shutil
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 import anyio.to_thread
 from blake3 import blake3
 
 from daemon.demo import samples
+from daemon.demo.client import When, make_folders, part_name, put, touch, write
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-When = float | datetime | None
-PartName = Literal["md5", "name"]
+__all__ = [
+    "SAMPLE_PHOTOS", "Planned", "Upload", "abandon", "bulk", "chunked", "contents", "copy", "make_data_dir",
+    "make_folders", "make_home", "move_folder_in", "overwrite", "part_name", "plan", "put", "put_split_storage",
+    "touch", "trickle", "upload",
+]  # fmt: skip
 Way: TypeAlias = "Callable[[Path, str, bytes, When], Path]"
 SAMPLE_PHOTOS = {
     "Birdie.jpg": 593_508,
@@ -41,7 +44,6 @@ SAMPLE_PHOTOS = {
     "Vineyard.jpg": 427_030,
 }
 """What Nextcloud puts into ``files/Photos`` at a first login: name and size."""
-_BLOCK = 8192
 _numbers = random.Random()
 
 
@@ -49,52 +51,12 @@ def _seconds(when: When) -> float | None:
     return when.timestamp() if isinstance(when, datetime) else when
 
 
-def touch(path: Path, when: When) -> None:
-    """Set the times as PHP's ``touch`` does for ``X-OC-MTime``: both of them, in whole seconds."""
-    seconds = _seconds(when)
-    if seconds is not None:
-        os.utime(path, (int(seconds), int(seconds)))
-
-
-def make_folders(path: Path) -> None:
-    """Make the missing folders one by one from the top, as a client's MKCOL requests do."""
-    for folder in [*reversed(path.parents), path]:
-        if not folder.is_dir():
-            folder.mkdir(mode=0o755, exist_ok=True)
-
-
-def _write(path: Path, data: bytes, *, writes: int = 4) -> None:
-    """Write in several pieces without syncing; a request's body arrives piecemeal."""
-    step = max(_BLOCK, -(-len(data) // max(writes, 1)))
-    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o644)
-    with os.fdopen(fd, "wb", buffering=0) as file:
-        for at in range(0, len(data), step):
-            file.write(data[at : at + step])
-
-
-def part_name(name: str, part: PartName = "md5") -> str:
-    """Give a temporary upload name: newer Nextclouds hash the file's name (it may be too long), older append to it."""
-    stem = hashlib.md5(os.fsencode(name), usedforsecurity=False).hexdigest() if part == "md5" else name
-    return f"{stem}.ocTransferId{_numbers.randrange(10**8, 2**31)}.part"
-
-
-def put(home: Path, relpath: str, data: bytes, mtime: When = None, *, part: PartName = "md5", writes: int = 4) -> Path:
-    """Upload by a plain PUT: part file in the target folder, rename, time set back where the client sent one."""
-    target = home / "files" / relpath
-    make_folders(target.parent)
-    temporary = target.with_name(part_name(target.name, part))
-    _write(temporary, data, writes=writes)
-    temporary.rename(target)
-    touch(target, mtime)
-    return target
-
-
 def put_split_storage(home: Path, relpath: str, data: bytes, mtime: When = None) -> Path:
     """Upload with ``part_file_in_storage: false``: the part lies in the root of the files, then crosses folders."""
     target = home / "files" / relpath
     make_folders(target.parent)
     temporary = home / "files" / part_name(relpath)
-    _write(temporary, data)
+    write(temporary, data)
     temporary.rename(target)
     touch(target, mtime)
     return target
@@ -108,7 +70,7 @@ def chunked(home: Path, relpath: str, data: bytes, mtime: When = None, *, chunk:
     pieces = [data[at : at + chunk] for at in range(0, len(data), chunk)] or [b""]
     for number, piece in enumerate(pieces, 1):
         part = folder / part_name(str(number))
-        _write(part, piece)
+        write(part, piece)
         part.rename(folder / str(number))
     make_folders(target.parent)
     temporary = target.with_name(part_name(target.name))
@@ -125,7 +87,7 @@ def bulk(home: Path, relpath: str, data: bytes, mtime: When = None) -> Path:
     """Upload by the desktop client's bulk request: the final name is written directly, then its time set back."""
     target = home / "files" / relpath
     make_folders(target.parent)
-    _write(target, data)
+    write(target, data)
     touch(target, mtime)
     return target
 
@@ -134,7 +96,7 @@ def copy(home: Path, source: str, relpath: str) -> Path:
     """Copy within Nextcloud: PHP's ``copy`` writes the final name directly, with the time of now."""
     target = home / "files" / relpath
     make_folders(target.parent)
-    _write(target, (home / "files" / source).read_bytes())
+    write(target, (home / "files" / source).read_bytes())
     return target
 
 
@@ -142,7 +104,7 @@ def overwrite(home: Path, relpath: str, data: bytes, mtime: When = None) -> Path
     """Upload over a file that is there: its old version is kept, the name removed, the part file renamed to it."""
     target = home / "files" / relpath
     temporary = target.with_name(part_name(target.name))
-    _write(temporary, data)
+    write(temporary, data)
     version = home / "files_versions" / f"{relpath}.v{int(target.stat().st_mtime)}"
     make_folders(version.parent)
     shutil.copyfile(target, version)
@@ -158,7 +120,7 @@ def move_folder_in(home: Path, relpath: str, content: dict[str, bytes], mtime: W
     outside = home / "files" / f"Elsewhere {_numbers.randrange(16**8):08x}"
     for name, data in content.items():
         make_folders((outside / name).parent)
-        _write(outside / name, data)
+        write(outside / name, data)
         touch(outside / name, mtime)
     make_folders(target.parent)
     outside.rename(target)
@@ -170,7 +132,7 @@ def abandon(home: Path, relpath: str, data: bytes) -> Path:
     target = home / "files" / relpath
     make_folders(target.parent)
     temporary = target.with_name(part_name(target.name))
-    _write(temporary, data)
+    write(temporary, data)
     return temporary
 
 
@@ -183,10 +145,10 @@ def make_home(data: Path, user: str, *, samples_too: bool = True) -> Path:
         for folder in ("Photos", "Templates", "Documents"):
             make_folders(home / "files" / folder)
         for seed, (name, size) in enumerate(SAMPLE_PHOTOS.items()):
-            _write(home / "files/Photos" / name, samples.jpeg(datetime(2019, 6, 1, tzinfo=UTC), seed, size))
-        _write(home / "files/Photos/Readme.md", b"## Welcome\n")
-        _write(home / "files/Nextcloud Manual.pdf", b"%PDF-1.5\n%%EOF\n")
-        _write(home / "files/Nextcloud intro.mp4", samples.mp4(datetime(2019, 6, 1, tzinfo=UTC), 99, 3_963_036))
+            write(home / "files/Photos" / name, samples.jpeg(datetime(2019, 6, 1, tzinfo=UTC), seed, size))
+        write(home / "files/Photos/Readme.md", b"## Welcome\n")
+        write(home / "files/Nextcloud Manual.pdf", b"%PDF-1.5\n%%EOF\n")
+        write(home / "files/Nextcloud intro.mp4", samples.mp4(datetime(2019, 6, 1, tzinfo=UTC), 99, 3_963_036))
     return home
 
 
@@ -201,8 +163,8 @@ def make_data_dir(path: Path, users: Iterable[str] = (), *, samples_too: bool = 
     for beside in ("appdata_oc1a2b3c4d5e/preview/a/b/42", "files_external", "__groupfolders/1/files/InstantUpload"):
         make_folders(path / beside)
     # Pictures that are nobody's upload: whoever relays one of these looked where it must not.
-    _write(path / "appdata_oc1a2b3c4d5e/preview/a/b/42/256-256.jpg", photo)
-    _write(path / "__groupfolders/1/files/InstantUpload/shared.jpg", photo)
+    write(path / "appdata_oc1a2b3c4d5e/preview/a/b/42/256-256.jpg", photo)
+    write(path / "__groupfolders/1/files/InstantUpload/shared.jpg", photo)
     for user in users:
         make_home(path, user, samples_too=samples_too)
     return path
