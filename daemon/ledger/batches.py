@@ -54,6 +54,11 @@ class Batches:
         with self._store.write() as db:
             db.execute("UPDATE batches SET imports = imports + 1 WHERE id = ?", (identity,))
 
+    def try_now(self, identity: int, now: float) -> None:
+        """Let a waiting batch be tried at once."""
+        with self._store.write() as db:
+            db.execute("UPDATE batches SET next_try = ? WHERE id = ? AND next_try IS NOT NULL", (now, identity))
+
     def wait(self, identity: int, error: RelayError, now: float, next_try: float) -> None:
         """Let a batch wait until ``next_try``."""
         with self._store.write() as db:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.ledger import rows
-from daemon.ledger.model import ENDS, Fingerprint, Photo, State
+from daemon.ledger.model import ENDS, Photo, State
 from daemon.ledger.rows import blob
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from daemon.errors import RelayError
+    from daemon.fingerprint import Fingerprint
     from daemon.ledger.store import Store
 
 _TEXT_BLOBS = frozenset({"place", "archived_as", "hidden"})
@@ -80,7 +81,13 @@ class Photos:
             for identity in ids:
                 self._set(
                     identity,
-                    {"batch_id": None, "place": "", "duplicate_of": None, "archived_as": "", "archive_fingerprint": None},
+                    {
+                        "batch_id": None,
+                        "place": "",
+                        "duplicate_of": None,
+                        "archived_as": "",
+                        "archive_fingerprint": None,
+                    },
                 )
 
     def wait(self, ids: Iterable[int], resume: State, error: RelayError, now: float, next_try: float) -> None:
@@ -242,6 +249,35 @@ class Photos:
             row["state"]: row["n"] for row in self._store.rows("SELECT state, COUNT(*) n FROM photos GROUP BY state")
         }
         return {state.value: found.get(state.value, 0) for state in State}
+
+    def last_id(self) -> int:
+        """Give the newest photo's id, 0 where there is none."""
+        row = self._store.row("SELECT MAX(id) FROM photos")
+        return int(row[0] or 0) if row else 0
+
+    def ended_between(self, start: float, end: float) -> dict[str, int]:
+        """Count what ended in a span of time: relayed, duplicates, refused, and the bytes relayed."""
+        row = self._store.row(
+            "SELECT"
+            " SUM(state IN ('done', 'released') AND duplicate_of IS NULL) relayed,"
+            " SUM(state IN ('done', 'released') AND duplicate_of IS NOT NULL) duplicates,"
+            " SUM(state = 'refused') refused,"
+            " SUM(CASE WHEN state IN ('done', 'released') THEN size ELSE 0 END) bytes"
+            " FROM photos WHERE ended_at BETWEEN ? AND ?",
+            (start, end),
+        )
+        return {key: int(row[key] or 0) for key in ("relayed", "duplicates", "refused", "bytes")} if row else {}
+
+    def troubles(self, limit: int = 20) -> list[dict[str, Any]]:
+        """Give why photos wait or are held: each reason once, with how many, since when, and one of their messages."""
+        return [
+            dict(row)
+            for row in self._store.rows(
+                "SELECT state, code, COUNT(*) photos, MIN(since) since, MIN(message) message, MIN(hint) hint"
+                " FROM photos WHERE state IN ('waiting', 'held') GROUP BY state, code ORDER BY since LIMIT ?",
+                (limit,),
+            )
+        ]
 
     def history(self, identity: int) -> list[dict[str, Any]]:
         """Give a photo's whole way: time (seconds since the epoch), state and note."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from daemon.ledger.model import Batch, BatchState, Job, Fingerprint, Photo, State
+from daemon.fingerprint import Fingerprint
+from daemon.ledger.model import Batch, BatchState, Job, Photo, State
 
 if TYPE_CHECKING:
     import sqlite3
@@ -25,7 +26,9 @@ def photo(row: sqlite3.Row) -> Photo:
     """Give a row of ``photos``."""
     archive_fingerprint = None
     if row["archive_inode"] is not None:
-        archive_fingerprint = Fingerprint(row["archive_inode"], row["archive_size"], row["archive_mtime_ns"], row["archive_ctime_ns"])
+        archive_fingerprint = Fingerprint(
+            row["archive_inode"], row["archive_size"], row["archive_mtime_ns"], row["archive_ctime_ns"]
+        )
     return Photo(
         id=row["id"],
         user=row["user"],

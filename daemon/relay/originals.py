@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.opening import Fingerprint, directory_below, file_below
+from daemon.files.opening import directory_below, file_below
 from daemon.files.publishing import sync_dir
+from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from daemon.relay.examine import Examine
     from daemon.relay.refresh import Refresh
     from daemon.relay.release import Release
+    from daemon.relay.restore import Restore
     from daemon.wake import Wake
 
 log = logging.getLogger(__name__)
@@ -60,6 +61,7 @@ class Pipeline:
         confirm: Confirm,
         release: Release,
         refresh: Refresh,
+        restore: Restore,
         issues: Issues,
         bus: Bus,
         clock: Clock,
@@ -73,6 +75,7 @@ class Pipeline:
         self._confirm = confirm
         self._release = release
         self._refresh = refresh
+        self._restore = restore
         self._issues = issues
         self._bus = bus
         self._clock = clock
@@ -128,7 +131,7 @@ class Pipeline:
 
     def recover(self) -> None:
         """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
-        self._release.recover()
+        self._release.recover(self._restore.recover)
         now = self._clock.wall()
         for batch in self._ledger.batches.unfinished():
             if batch.state is BatchState.OPEN and self._archive.already_placed(batch):

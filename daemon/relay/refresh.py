@@ -112,7 +112,7 @@ class Refresh:
         for job in jobs:
             gained: tuple[str, ...] = ()
             there = 0
-            if job.kind in {"album", "restored"}:
+            if job.kind == "album":
                 files = self._ledger.jobs.files(job.id)
                 gained = tuple(
                     sorted({path.rpartition("/")[2] for path in files if path.rpartition("/")[0] == job.path})

@@ -25,6 +25,7 @@ from daemon.ledger.model import State
 from daemon.text import shown
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
     from daemon.clock import Clock
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from daemon.settings import EffectiveRules
 
 log = logging.getLogger(__name__)
+
+_MOST_NAMES = 10_000
 
 _DEEDS = {
     "trash": "trashed",
@@ -55,6 +58,7 @@ class Release:
         self._archive = archive
         self._occ = occ
         self._clock = clock
+        self._trashed: dict[tuple[str, str], float] = {}
 
     async def photo(self, photo: Photo) -> bool:
         """Let one proved original go; ``False`` where the archive's copy is not what was proved any more.
@@ -89,14 +93,17 @@ class Release:
         await anyio.to_thread.run_sync(self._released, photo, after, note)
         return True
 
-    def recover(self) -> None:
+    def recover(self, restore: Callable[[Photo], None]) -> None:
         """After a crash: find every original that may be hidden, and give it its name back or see its release done.
 
-        Blocking; called once at the start, before anything else moves.
+        ``restore`` is told of those that were being put back. Blocking; called once, before anything else moves.
         """
         for photo in self._ledger.photos.hidden():
             try:
-                self._recover(photo)
+                if photo.state in {State.ARCHIVED, State.WAITING, State.HELD}:
+                    self._recover(photo)
+                else:
+                    restore(photo)
             except RelayError as error:
                 # Its hidden name stays in the ledger; the next start looks again.
                 log.error("%s of %s: %s", shown(photo.name), photo.user, error)
@@ -192,7 +199,7 @@ class Release:
             if settled.where is Where.HIDDEN:
                 # It was not watched while we were down: back to its name, and the release begins anew.
                 put_back(folder, photo.hidden, photo.name)
-        if settled.where in {Where.MOVED, Where.GONE} and photo.state is State.ARCHIVED:
+        if settled.where in {Where.MOVED, Where.GONE}:
             self._released(photo, photo.after, f"{_DEEDS.get(photo.after, 'removed')} (seen after a restart)")
         else:
             self._ledger.photos.put(photo.id, hidden="")
@@ -204,6 +211,7 @@ class Release:
             raise NeedsPerson(
                 "occ.off", "after: trash needs occ, which is off; the original is kept", hint="see nextcloud.occ.via"
             )
+        await self._not_in_the_same_second(photo)
         await anyio.to_thread.run_sync(self._check, photo)
         try:
             await self._occ.delete(photo.user, photo.path)
@@ -214,6 +222,15 @@ class Release:
             await self._occ.scan(photo.user, photo.directory)
             await self._occ.delete(photo.user, photo.path)
         return await anyio.to_thread.run_sync(self._in_bin, photo)
+
+    async def _not_in_the_same_second(self, photo: Photo) -> None:
+        """Leave a second between two files of one name: the bin calls both ``name.d<second>``."""
+        key = (photo.user, photo.name)
+        await self._clock.sleep(max(0.0, self._trashed.get(key, 0.0) + 1.05 - self._clock.wall()))
+        if len(self._trashed) > _MOST_NAMES:
+            await self._clock.sleep(1.05)
+            self._trashed.clear()
+        self._trashed[key] = self._clock.wall()
 
     def _check(self, photo: Photo) -> None:
         with self._home_folder(photo) as folder:

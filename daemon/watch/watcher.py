@@ -17,11 +17,11 @@ from daemon.clock import Clock
 from daemon.errors import RelayError
 from daemon.nextcloud import homes
 from daemon.text import shown
-from daemon.watch import filesystems, limits, media, users
+from daemon.watch import filesystems, limits, media, tree, users
 from daemon.watch import sweep as sweeps
 from daemon.watch.heard import Heard
 from daemon.watch.inotify import Item, Watcher
-from daemon.watch.model import Found, Suspicion, WatchOptions
+from daemon.watch.model import Change, Found, Suspicion, WatchOptions
 from daemon.watch.polling import Poller
 from daemon.watch.ripen import Ripener
 from daemon.watch.rules import Place, Rules
@@ -167,6 +167,12 @@ class Watch:
         self._reasons[reason] = None
         self._suspect.set()
 
+    async def look_again(self, user: str, path: str) -> None:
+        """Let one file settle anew (relative to ``files/``): it changed after it had settled, whoever noticed."""
+        directory, _, name = f"{user}/files/{path}".rpartition("/")
+        there = await to_thread.run_sync(tree.fingerprints, self._root, directory, [name], limiter=self._limiter)
+        await self._receive([Change(f"{directory}/{name}", there.get(name))])
+
     async def sweep(self, users_: Collection[str] | None = None, settle: float | None = None) -> sweeps.Swept:
         """Look through the watched folders of these users (``None``: all) and take in what stands there.
 
@@ -283,13 +289,13 @@ class Watch:
 
     async def _keep_proving(self) -> None:
         """Prove from time to time that the watch hears; where it is deaf or refused, go round it and try again."""
-        await self._planned.wait()
         while True:
-            await self._clock.sleep(min(self._options.step * 2, 1.0))
+            await self.ready()
             if self._deaf:
                 self._deaf = ""
                 self._replan.set()
                 await self._clock.sleep(self._options.look)
+                await self.ready()
             elif self._live.refused:
                 self._live.renew("folders that could not be watched are tried again")
             heard = await self._live.prove()
@@ -299,7 +305,7 @@ class Watch:
                 self._replan.set()
             elif heard or (not self._live.roots and await self._poller.prove()):
                 self._verified_at = self._clock.wall()
-            await self._clock.sleep(self._options.prove_every)
+            await self._clock.sleep(self._options.prove_every if heard is not None else 2 * self._options.look)
 
     async def _count_watches(self) -> None:
         """Compare the watches that the kernel granted with the directories there are: it refuses in silence."""
@@ -418,7 +424,7 @@ class Watch:
         while (chunk := await to_thread.run_sync(next, chunks, None, limiter=self._limiter)) is not None:
             await self._swept(chunk, ripener, swept)
         if swept.racy and ripener.options.settle > 0:
-            await self._clock.sleep(sweeps.RACY)
+            await self._clock.sleep(self._options.racy)
             for user, path in swept.racy:
                 listed = await to_thread.run_sync(
                     sweeps.again, self._root, user, path, self._rules, limiter=self._limiter

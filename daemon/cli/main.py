@@ -1,0 +1,81 @@
+"""Reading the command line and choosing the command; no traceback reaches a user from here."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from daemon import __version__
+from daemon.cli import config, control, demo, run
+from daemon.errors import ConfigError, RelayError
+from daemon.settings_file import default_config_path
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out one command and give the exit code: 0 all well, 1 something failed, 2 the configuration is wrong."""
+    arguments = parser().parse_args(argv)
+    if arguments.config is None:
+        arguments.config = default_config_path(os.environ)
+    try:
+        code: int = arguments.command(arguments)
+    except ConfigError as error:
+        for fault in error.faults:
+            print(fault, file=sys.stderr)
+        return 2
+    except RelayError as error:
+        print(f"photon-relay: {error.message} [{error.code}]", file=sys.stderr)
+        if error.hint:
+            print(f"  {error.hint}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        # Who read our lines has gone (``| head``); nothing is wrong.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return code
+
+
+def parser() -> argparse.ArgumentParser:
+    """Describe every command."""
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--config", type=Path, metavar="FILE", default=argparse.SUPPRESS, help="the configuration file")
+    top = argparse.ArgumentParser(
+        prog="photon-relay", description="Photos uploaded to Nextcloud reach the shared archive by themselves."
+    )
+    top.add_argument("--config", type=Path, metavar="FILE", default=None, help="the configuration file")
+    top.add_argument("--version", action="version", version=f"photon-relay {__version__}")
+    commands = top.add_subparsers(required=True, metavar="COMMAND")
+
+    def add(name: str, what: str, function: object) -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=what, description=what, parents=[common])
+        made.set_defaults(command=function)
+        return made
+
+    add("run", "run the daemon", run.run)
+    sweep = add("sweep", "look through all watched folders once and relay what is there", control.sweep)
+    sweep.add_argument("--dry-run", action="store_true", help="only say what would be done, and why")
+    sweep.add_argument("--user", action="append", default=[], metavar="ID", help="only this user (may be repeated)")
+    check = add("check", "look at everything that a start needs", run.check)
+    check.add_argument("--json", action="store_true", help="as JSON")
+    status = add("status", "counts by state, the last batch, the next sweep", control.status)
+    status.add_argument("--json", action="store_true", help="as JSON")
+    restore = add("restore", "copy originals back where they came from", control.restore)
+    what = restore.add_mutually_exclusive_group(required=True)
+    what.add_argument("photos", nargs="*", type=int, default=[], metavar="PHOTO_ID", help="photos by their numbers")
+    what.add_argument("--batch", type=int, metavar="ID", help="all photos of a batch")
+    add("health", "ask the running daemon whether it is well", control.health)
+    configure = commands.add_parser("config", help="check the configuration, or print its schema")
+    which = configure.add_subparsers(required=True, metavar="WHAT")
+    checked = which.add_parser("check", help="validate the configuration file", parents=[common])
+    checked.set_defaults(command=config.check)
+    schema = which.add_parser("schema", help="print the JSON schema of the configuration file", parents=[common])
+    schema.set_defaults(command=config.schema)
+    demo.add_to(commands, common)
+    return top

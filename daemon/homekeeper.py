@@ -1,0 +1,128 @@
+"""Who has a home: new ones are listed (the baseline) before anything is taken; gone ones are remembered."""
+
+from __future__ import annotations
+
+import logging
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+import anyio
+import anyio.to_thread
+
+from daemon.errors import NeedsPerson, Refused
+from daemon.files.opening import directory_below
+from daemon.text import count_in_words, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.issues import Issues
+    from daemon.ledger.ledger import Ledger
+
+log = logging.getLogger(__name__)
+
+_CHUNK = 1000
+
+
+class Homekeeper:
+    """Keeps the ledger's list of homes true, and says whose folders are to be watched."""
+
+    def __init__(self, ledger: Ledger, current: Current, issues: Issues, bus: Bus, clock: Clock) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._issues = issues
+        self._bus = bus
+        self._clock = clock
+        self._one_at_a_time = anyio.Lock()
+        self._listed: frozenset[str] = frozenset()
+
+    def included(self) -> dict[str, tuple[str, ...]]:
+        """Give the folders to watch by user: those who are included and whose home has been listed."""
+        users = self._current.settings.users
+        return {
+            user: users.rules_for(user).folders for user in sorted(self._listed) if users.decision(user) == "include"
+        }
+
+    async def seen(self, homes: frozenset[str]) -> bool:
+        """Take note of who has a home now; tell whether that changes who is watched."""
+        async with self._one_at_a_time:
+            before = self.included()
+            await anyio.to_thread.run_sync(self._note, homes)
+            await self._ask()
+            return self.included() != before
+
+    def _note(self, homes: frozenset[str]) -> None:
+        now = self._clock.wall()
+        known = self._ledger.homes.all()
+        for user in sorted(homes):
+            home = known.get(user)
+            if home is None:
+                log.info("%s has a home: first seen", shown(user))
+            elif home.gone_since is not None:
+                log.info("%s has a home again", shown(user))
+            if home is None or home.gone_since is not None:
+                self._ledger.homes.seen(user, now)
+            if home is None or home.baseline_at is None:
+                self._list(user)
+        for user, home in known.items():
+            if user not in homes and home.gone_since is None:
+                log.warning("%s has no home any more; the ledger keeps what it knows", shown(user))
+                self._ledger.homes.gone(user, now)
+        self._listed = homes
+
+    def _list(self, user: str) -> None:
+        """Write down what stands in a home that is seen for the first time; cut short, it is done anew."""
+        self._ledger.homes.list_begin(user)
+        chunk: list[tuple[str, int, int]] = []
+        count = 0
+        root = f"{self._current.settings.nextcloud.data}/{user}/files"
+        for entry in _walk(root):
+            chunk.append(entry)
+            count += 1
+            if len(chunk) >= _CHUNK:
+                self._ledger.homes.list_add(user, chunk)
+                chunk = []
+        self._ledger.homes.list_add(user, chunk)
+        self._ledger.homes.list_end(user, self._clock.wall())
+        log.info("%s: %s stood there already", shown(user), count_in_words(count, "file"))
+
+    async def _ask(self) -> None:
+        users = self._current.settings.users
+        asking = [user for user in sorted(self._listed) if users.decision(user) == "ask"]
+        for user in asking:
+            self._issues.report(
+                f"user {shown(user)}",
+                NeedsPerson(
+                    "user.new",
+                    f"{shown(user)} has a home and waits for your decision; nothing of theirs is touched",
+                    hint=f"add {user!r} to users.include or users.exclude",
+                ),
+            )
+        for issue in self._issues.all():
+            if issue.code == "user.new" and issue.about.removeprefix("user ") not in map(shown, asking):
+                self._issues.clear(issue.about)
+
+    async def settings_changed(self) -> None:
+        """Ask anew who is to be asked about."""
+        async with self._one_at_a_time:
+            await self._ask()
+
+
+def _walk(root: str) -> Iterator[tuple[str, int, int]]:
+    """Give every regular file below a folder as (path, inode, size), following no link."""
+    folders = [""]
+    while folders:
+        folder = folders.pop()
+        with suppress(Refused, OSError), directory_below(root, folder) as fd, os.scandir(fd) as entries:
+            for entry in entries:
+                path = f"{folder}/{entry.name}" if folder else entry.name
+                with suppress(OSError):
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(path)
+                    elif entry.is_file(follow_symlinks=False):
+                        status = entry.stat(follow_symlinks=False)
+                        yield path, status.st_ino, status.st_size

@@ -1,0 +1,283 @@
+"""What a front end may ask of the daemon: the one door for the page, the control socket and the command line."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+import anyio.from_thread
+import anyio.to_thread
+
+from daemon import __version__
+from daemon.clock import iso
+from daemon.errors import NeedsPerson
+from daemon.ledger.model import State
+from daemon.relay.pipeline import is_quiet
+from daemon.text import count_in_words, shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.checks.check import Check
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.issues import Issues
+    from daemon.ledger.ledger import Ledger
+    from daemon.relay.examine import Examine
+    from daemon.relay.pipeline import Pipeline
+    from daemon.relay.restore import Restore
+    from daemon.supervise import Supervisor
+    from daemon.sweeper import Sweeper
+    from daemon.wake import Wake
+    from daemon.watch.watcher import Watch
+
+PATIENCE = 20.0
+"""Seconds for which a sweep that a person waits for goes on when all that is left waits for a later try."""
+
+
+class Service:
+    """Questions and deeds; every deed is the same whoever asks for it."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        current: Current,
+        pipeline: Pipeline,
+        watch: Watch,
+        sweeper: Sweeper,
+        examine: Examine,
+        restore: Restore,
+        issues: Issues,
+        supervisor: Supervisor,
+        checks: Callable[[], Awaitable[list[Check]]],
+        bus: Bus,
+        wake: Wake,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._pipeline = pipeline
+        self._watch = watch
+        self._sweeper = sweeper
+        self._examine = examine
+        self._restore = restore
+        self._issues = issues
+        self._supervisor = supervisor
+        self._checks = checks
+        self.bus = bus
+        self._wake = wake
+        self._clock = clock
+        self._started = time.time()
+
+    # -- questions ----------------------------------------------------------------------------------------------
+
+    async def status(self) -> dict[str, Any]:
+        """Give the snapshot: counts, what is wrong, the batch under way, the watch, sweeps."""
+        found = await anyio.to_thread.run_sync(status_of, self._ledger, self._clock.wall())
+        found |= {
+            "version": __version__,
+            "running_since": iso(self._started),
+            "paused": self._pipeline.paused,
+            "dry_run": self._current.settings.relay.dry_run,
+            "issues": [issue.as_dict() for issue in self._issues.all()],
+            "watch": self._watch_status(),
+            "sweep": self._sweeper.status(),
+        }
+        return found
+
+    def _watch_status(self) -> dict[str, Any]:
+        watch = self._watch.status()
+        return {
+            "mode": watch.mode,
+            "why": watch.why,
+            "problem": watch.problem,
+            "verified_at": iso(watch.verified_at),
+            "swept_at": iso(watch.swept_at),
+            "directories": watch.directories,
+            "pending": watch.pending,
+            "missed": watch.missed,
+            "unreadable": list(watch.unreadable),
+        }
+
+    def health(self) -> dict[str, Any]:
+        """Tell whether the daemon is alive: all its loops run, and the event loop answers."""
+        stopped = sorted(name for name, runs in self._supervisor.running.items() if not runs)
+        return {"ok": not stopped, "stopped": stopped, "version": __version__}
+
+    async def checks(self) -> list[Check]:
+        """Look at everything that a start needs."""
+        return await self._checks()
+
+    # -- deeds --------------------------------------------------------------------------------------------------
+
+    async def sweep(
+        self, users: Sequence[str], *, dry_run: bool, say: Callable[[str], Awaitable[None]], settle: float | None = None
+    ) -> dict[str, Any]:
+        """Do one sweep, wait until all it found has been relayed, and give the summary."""
+        if dry_run:
+            return await self._preview(users, say)
+        began = self._clock.wall()
+        await anyio.to_thread.run_sync(self._retry_held, users)
+        unknown = [user for user in users if self._current.settings.users.decision(user) != "include"]
+        if unknown:
+            raise NeedsPerson(
+                "sweep.not_included",
+                f"{', '.join(map(shown, unknown))} is not included; nothing of theirs is relayed",
+                hint="include the user in users.include",
+            )
+        swept = await self._sweeper.now("asked for", users or None, settle=settle)
+        await say(f"{count_in_words(swept.wanted, 'file')} to relay among {swept.files} looked at")
+        await self._until_quiet(say)
+        return await anyio.to_thread.run_sync(self._summary, began)
+
+    async def _until_quiet(self, say: Callable[[str], Awaitable[None]]) -> None:
+        """Wait until nothing moves by itself; what waits for a later try is given a little time."""
+        told = ""
+        stuck_since: float | None = None
+        while True:
+            counts = await anyio.to_thread.run_sync(self._ledger.photos.counts)
+            jobs = await anyio.to_thread.run_sync(self._ledger.jobs.pending)
+            moving = dict(counts)
+            if not self._watch.status().pending:
+                moving[State.FOUND.value] = 0  # side files that wait for their photo
+            fresh_jobs = [job for job in jobs if not job.code]
+            now = self._clock.monotonic()
+            if is_quiet(moving) and not fresh_jobs and not self._watch.status().pending:
+                if not counts[State.WAITING.value] and not jobs:
+                    return
+                stuck_since = stuck_since or now
+                if now - stuck_since > PATIENCE:
+                    return
+            else:
+                stuck_since = None
+            words = ", ".join(f"{count} {state}" for state, count in counts.items() if count and state in _SHOWN)
+            if words and words != told:
+                told = words
+                await say(words)
+            await self._clock.sleep(0.2)
+
+    def _summary(self, began: float) -> dict[str, Any]:
+        counts = self._ledger.photos.counts()
+        since = self._ledger.photos.ended_between(began, self._clock.wall())
+        failed = counts[State.WAITING.value] + counts[State.HELD.value] + len(self._ledger.jobs.pending())
+        return {
+            **since,
+            "waiting": counts[State.WAITING.value],
+            "held": counts[State.HELD.value],
+            "failed": failed,
+            "troubles": self._ledger.photos.troubles(),
+        }
+
+    def _retry_held(self, users: Sequence[str]) -> None:
+        """Let photos that were held for a person go on: a person has just asked for it."""
+        held = [
+            photo
+            for photo in self._ledger.photos.by_state(State.HELD, State.WAITING)
+            if not users or photo.user in users
+        ]
+        now = self._clock.wall()
+        with self._ledger.write():
+            for photo in held:
+                self._again(photo.id, now)
+        anyio.from_thread.run_sync(self._wake.set)
+
+    def _again(self, identity: int, now: float) -> None:
+        photo = self._ledger.photos.get(identity)
+        if photo is None:
+            return
+        if photo.state is State.WAITING:
+            self._ledger.photos.put(identity, next_try=now)
+            if photo.batch_id is not None:
+                self._ledger.batches.try_now(photo.batch_id, now)
+        elif photo.proved_at is not None and photo.archived_as:
+            self._ledger.photos.advance([identity], State.ARCHIVED, now, "tried again on request", next_try=now)
+        else:
+            self._ledger.photos.leave_batch([identity])
+            self._ledger.photos.advance(
+                [identity], State.SETTLED, now, "tried again on request", imports=0, indexings=0
+            )
+
+    async def _preview(self, users: Sequence[str], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
+        """Say of each file that stands there what would become of it, and why; nothing is touched."""
+        count = 0
+        async for user, path, words in self._sweeper.preview(users or None, self._examine):
+            count += 1
+            await say(f"{shown(user)}: {shown(path)}: {words}")
+        return {"dry_run": True, "files": count, "failed": 0}
+
+    async def retry(self, identity: int) -> None:
+        """Let one held or waiting photo go on."""
+        await anyio.to_thread.run_sync(self._again, identity, self._clock.wall())
+        self._wake.set()
+
+    async def restore_photos(self, ids: Sequence[int], say: Callable[[str], Awaitable[None]]) -> int:
+        """Put photos back; give how many could not be."""
+        failed = 0
+        for identity in ids:
+            try:
+                path = await self._restore.photo(identity)
+                await say(f"photo {identity}: back as {shown(path)}")
+            except NeedsPerson as error:
+                failed += 1
+                await say(f"photo {identity}: {error.message} [{error.code}]{': ' + error.hint if error.hint else ''}")
+        self._wake.set()
+        return failed
+
+    async def restore_batch(self, batch_id: int, say: Callable[[str], Awaitable[None]]) -> int:
+        """Put all photos of a batch back; give how many could not be."""
+        photos = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch_id)
+        if not photos:
+            raise NeedsPerson("restore.unknown", f"there is no batch {batch_id} with photos in the ledger")
+        return await self.restore_photos([photo.id for photo in photos], say)
+
+    def pause(self) -> None:
+        """Begin nothing new; what is under way is finished."""
+        self._pipeline.paused = True
+
+    def resume(self) -> None:
+        """Go on."""
+        self._pipeline.paused = False
+        self._wake.set()
+
+
+_SHOWN = frozenset(
+    state.value for state in State if state not in {State.DONE, State.REFUSED, State.RESTORED, State.RELEASED}
+)
+
+
+def status_of(ledger: Ledger, now: float) -> dict[str, Any]:
+    """Give what the ledger alone tells: counts by state, the last batch, jobs, the last sweep. Blocking."""
+    batch = ledger.batches.last()
+    jobs = ledger.jobs.pending()
+    sweep = ledger.audit.last_sweep()
+    return {
+        "now": iso(now),
+        "photos": ledger.photos.counts(),
+        "troubles": ledger.photos.troubles(),
+        "last_batch": None
+        if batch is None
+        else {
+            "id": batch.id,
+            "name": batch.name,
+            "state": batch.state.value,
+            "created_at": iso(batch.created_at),
+            "ended_at": iso(batch.ended_at),
+            "photos": len(ledger.photos.of_batch(batch.id)),
+            "waits_since": iso(batch.since),
+            "next_try": iso(batch.next_try),
+            "code": batch.code,
+            "message": batch.message,
+        },
+        "nextcloud_jobs": len(jobs),
+        "last_sweep": None
+        if sweep is None
+        else {
+            "started_at": iso(sweep["started_at"]),
+            "ended_at": iso(sweep["ended_at"]),
+            "reason": sweep["reason"],
+            "seen": sweep["seen"],
+            "missed": sweep["missed"],
+        },
+    }

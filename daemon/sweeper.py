@@ -1,0 +1,161 @@
+"""The schedule: a sweep at the start, at the times the owner chose, and on suspicion; never two at once."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from daemon.clock import iso
+from daemon.ledger.model import Photo, State
+from daemon.nextcloud.homes import is_sample, list_homes
+from daemon.schedule import Schedule
+from daemon.text import shown
+from daemon.watch.rules import Rules
+from daemon.watch.sweep import Swept
+from daemon.watch.sweep import sweep as look_through
+from daemon.watch.users import normal, outermost
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Sequence
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.ledger.ledger import Ledger
+    from daemon.relay.examine import Examine
+    from daemon.watch.model import Found
+    from daemon.watch.watcher import Watch
+
+log = logging.getLogger(__name__)
+
+
+class Sweeper:
+    """Sweeps by schedule and on request, and keeps their diary."""
+
+    def __init__(self, watch: Watch, ledger: Ledger, current: Current, bus: Bus, clock: Clock) -> None:
+        self._watch = watch
+        self._ledger = ledger
+        self._current = current
+        self._bus = bus
+        self._clock = clock
+        self._one_at_a_time = anyio.Lock()
+        self._running = False
+        self._next: float | None = None
+        self.missed = 0
+
+    async def by_schedule(self) -> None:
+        """Sweep at the start and then whenever the schedule says, for ever."""
+        await self.now("start", None)
+        while True:
+            settings = self._current.settings
+            schedule = Schedule.parse(settings.watch.sweep, settings.ui.timezone)
+            self._next = schedule.next_after(self._clock.now()).timestamp()
+            while (left := self._next - self._clock.wall()) > 0:
+                # In short steps: the wall clock may be set, and the machine may have slept.
+                await self._clock.sleep(min(left, 30.0))
+                if self._current.settings is not settings:
+                    break
+            else:
+                await self.now("schedule", None)
+
+    async def now(self, reason: str, users: Sequence[str] | None, *, settle: float | None = None) -> Swept:
+        """Sweep once; a sweep that is running is waited for first."""
+        async with self._one_at_a_time:
+            self._running = True
+            try:
+                number = await anyio.to_thread.run_sync(self._ledger.audit.sweep_began, self._clock.wall(), reason)
+                swept = await self._watch.sweep(users, settle=settle)
+                self.missed += swept.missed
+                await anyio.to_thread.run_sync(
+                    self._ledger.audit.sweep_ended, number, self._clock.wall(), swept.files, swept.missed
+                )
+            finally:
+                self._running = False
+        for path, why in swept.unreadable:
+            log.warning("the sweep could not read %s: %s", shown(path), why)
+        log.info(
+            "sweep (%s): %d files in %d folders, %d to relay, %d of them missed by the watcher",
+            reason,
+            swept.files,
+            swept.directories,
+            swept.wanted,
+            swept.missed,
+        )
+        self._bus.tell("sweep.ended", reason=reason, files=swept.files, wanted=swept.wanted, missed=swept.missed)
+        return swept
+
+    async def preview(self, users: Sequence[str] | None, examine: Examine) -> AsyncIterator[tuple[str, str, str]]:
+        """Give each candidate file that stands there now with what would become of it; touches nothing."""
+        for file in await anyio.to_thread.run_sync(self._candidates, users):
+            yield file.user, file.path, await self._words(file, examine)
+
+    def _candidates(self, users: Sequence[str] | None) -> list[Found]:
+        settings = self._current.settings
+        wanted = sorted(list_homes(settings.nextcloud.data) if users is None else users)
+        folders = {
+            user: settings.users.rules_for(user).folders
+            for user in wanted
+            if settings.users.decision(user) == "include"
+        }
+        rules = Rules(frozenset(settings.watch.extensions), settings.users.archived, normal(folders))
+        targets = [(user, folder) for user, names in rules.folders.items() for folder in outermost(names)]
+        swept = Swept()
+        chunks = look_through(settings.nextcloud.data, targets, rules, swept, wall=self._clock.wall)
+        return [file for chunk in chunks for file in chunk if not is_sample(file.path, file.fingerprint.size)]
+
+    async def _words(self, file: Found, examine: Examine) -> str:
+        known = await anyio.to_thread.run_sync(self._ledger.photos.latest, file.user, file.path)
+        if known is not None and known.fingerprint.renamed(file.fingerprint) and known.state is not State.FOUND:
+            return f"known already: {known.state}{' (' + known.message + ')' if known.message else ''}"
+        rules = self._current.settings.users.rules_for(file.user)
+        if not rules.existing and await anyio.to_thread.run_sync(
+            self._ledger.homes.in_baseline, file.user, file.path, file.fingerprint.inode, file.fingerprint.size
+        ):
+            return "would stay: it stood there before (users.existing is false)"
+        return await examine.preview(_as_photo(file))
+
+    def status(self) -> dict[str, Any]:
+        """Tell whether a sweep runs, when the next one is, and what sweeps have found that the watcher missed."""
+        return {"running": self._running, "next": iso(self._next), "missed": self.missed}
+
+
+def _as_photo(file: Found) -> Photo:
+    """Give a file that is in no ledger in the form that examine reads."""
+    return Photo(
+        id=0,
+        user=file.user,
+        folder="",
+        path=file.path,
+        role="main",
+        group_id=None,
+        state=State.FOUND,
+        resume=None,
+        fingerprint=file.fingerprint,
+        blake3=None,
+        sha1=None,
+        kind="",
+        content_id="",
+        batch_id=None,
+        place="",
+        duplicate_of=None,
+        archived_as="",
+        archive_fingerprint=None,
+        taken="",
+        taken_from="",
+        after="",
+        hidden="",
+        imports=0,
+        indexings=0,
+        attempts=0,
+        next_try=None,
+        since=None,
+        code="",
+        message="",
+        hint="",
+        found_at=0.0,
+        ended_at=None,
+        proved_at=None,
+    )
