@@ -116,5 +116,5 @@ def _date(when: datetime, spec: str) -> str:
 
 def _component(part: str) -> str:
     """Make one part of the path safe; what hides or climbs (leading dots) loses just that."""
-    part = cleaned(part).strip().lstrip(".").strip()
+    part = re.sub(r"^[\s.]+", "", cleaned(part)).rstrip()
     return cut_name(part, LONGEST) if part else ""

@@ -79,6 +79,10 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert refused(tmp_path, "file.jpg") == "file.link"
     assert refused(tmp_path, "loop/x.jpg") == "file.link"
     assert refused(tmp_path, "deep/dir/x.jpg") == "file.link"
+    (tmp_path / "in" / "sub").mkdir()
+    (tmp_path / "in" / "sub" / "y.jpg").write_bytes(b"1")
+    assert refused(tmp_path, "dir/sub/y.jpg") == "file.link"
+    assert refused(tmp_path, "deep/dir/sub/y.jpg") == "file.link"
     with pytest.raises(Refused, match="link"), directory_below(str(tmp_path), "dir"):
         pass
 
@@ -113,13 +117,13 @@ def test_no_descriptor_is_left_open(tmp_path: Path) -> None:
     assert descriptors() == before
 
 
-def test_a_folder_swapped_for_a_link_at_any_moment_never_leads_out(tmp_path: Path) -> None:
-    outside = tmp_path / "outside"
-    outside.mkdir()
-    (outside / "x.jpg").write_bytes(b"secret")
-    root = tmp_path / "root"
-    (root / "a" / "b").mkdir(parents=True)
-    (root / "a" / "b" / "x.jpg").write_bytes(b"mine")
+@pytest.mark.parametrize("below", ["", "c"])
+def test_a_folder_swapped_for_a_link_at_any_moment_never_leads_out(tmp_path: Path, below: str) -> None:
+    outside, root = tmp_path / "outside", tmp_path / "root"
+    (outside / below).mkdir(parents=True)
+    (outside / below / "x.jpg").write_bytes(b"secret")
+    (root / "a" / "b" / below).mkdir(parents=True)
+    (root / "a" / "b" / below / "x.jpg").write_bytes(b"mine")
     (root / "link").symlink_to(outside)
     stop = threading.Event()
 
@@ -136,7 +140,7 @@ def test_a_folder_swapped_for_a_link_at_any_moment_never_leads_out(tmp_path: Pat
     try:
         for _ in range(4000):
             try:
-                with file_below(str(root), "a/b/x.jpg") as opened:
+                with file_below(str(root), str(Path("a/b", below, "x.jpg"))) as opened:
                     found = os.read(opened.fd, 10).decode()
             except Refused as error:
                 found = error.code

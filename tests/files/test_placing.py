@@ -270,6 +270,18 @@ def test_a_link_without_its_unlink_is_finished_by_the_next_call(
     assert os.listdir(folder) == ["x.jpg"]
 
 
+@pytest.mark.parametrize("kernel", ["renameat2", "link"])
+def test_one_name_seen_twice_is_never_unlinked(
+    tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch, kernel: str
+) -> None:
+    if kernel == "link":
+        without_renameat2(monkeypatch)
+    (tmp_path / "x.jpg").write_bytes(b"the only copy")
+    with pytest.raises(FileExistsError):
+        rename_noreplace(folder, "x.jpg", folder, "x.jpg")
+    assert (tmp_path / "x.jpg").read_bytes() == b"the only copy"
+
+
 def test_a_file_system_without_a_safe_rename_needs_a_person(
     tmp_path: Path, folder: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

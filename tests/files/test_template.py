@@ -4,7 +4,7 @@ import unicodedata
 from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from daemon.files.names import split_name
@@ -60,6 +60,9 @@ def test_what_is_wrong_with_a_template_is_named(template: str, word: str) -> Non
     assert any(word in fault for fault in faults), faults
 
 
+@example("{user}/{name}{ext}", "...hidden.jpg", "..", WHEN)
+@example("{user}/{name}{ext}", "..", ".", WHEN)
+@example("{user}/{name}{ext}", " . .. x.jpg", "/../", WHEN)
 @given(
     st.sampled_from([DEFAULT, "{user}/{name}{ext}", "{name}/{name}{ext}", "{user}{name}/{taken:%Y}{ext}"]),
     file_names,
