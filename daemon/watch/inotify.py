@@ -92,6 +92,7 @@ class Watcher:
         self._dirty: str | None = None
         self._pauses = Pauses()
         self._again: list[tuple[float, list[str]]] = []
+        self._proving = anyio.Lock()
         self._canaries: set[str] = set()
         self._sung: anyio.Event = anyio.Event()
         self._alive: set[_Standing] = set()
@@ -337,32 +338,36 @@ class Watcher:
             await self._out(items)
 
     async def prove(self, within: float | None = None) -> bool | None:
-        """Tell whether the watch hears anything: a watched directory's access time is set, which it must report.
+        """Tell whether the watch hears anything: a harmless event is made, which it must report.
 
         ``None`` where that could not be tried: no watch stands, or the directories are not ours to touch. ``within``:
         seconds to wait for it; by default a few steps and three seconds.
         """
+        async with self._proving:
+            return await self._prove(4 * self._step + 3 if within is None else within)
+
+    async def _prove(self, within: float) -> bool | None:
         standing = self._standing
         if standing is None or standing.engine is None or not self.standing:
             return None
         roots = [r for r in standing.roots if standing.identities[r] is not None and r not in standing.refused]
         roots = roots[:_CANARIES]
         self._canaries, self._sung = set(roots), anyio.Event()
-        touched = await to_thread.run_sync(self._touch, roots, limiter=self._limiter)
+        touched = await to_thread.run_sync(self._sing, roots, limiter=self._limiter)
         self._canaries &= touched
         if not touched:
             return None
         if self._canaries:
-            with anyio.move_on_after(within if within is not None else 4 * self._step + 3):
+            with anyio.move_on_after(within):
                 await self._sung.wait()
         deaf, self._canaries = bool(self._canaries), set()
         return not deaf
 
-    def _touch(self, roots: list[str]) -> set[str]:
+    def _sing(self, roots: list[str]) -> set[str]:
         touched = set()
         for root in roots:
             try:
-                canary.touch_access_time(self.base, root)
+                canary.sing(self.base, root)
             except OSError:
                 continue
             touched.add(root)

@@ -93,6 +93,7 @@ class WatchOptions:
     ``relist``: after how long a new directory is listed a second time. ``look``: how often it is checked that homes
     and folders are what they were. ``prove_every``: how often the watch is proved alive; a deaf or refused one is
     tried again as often. ``grace``: a file that changed within this time of a sweep is not held against the watch.
+    ``racy``: a sweep lists a directory that changed within this time once more, that much later.
     ``chunk``: files told of at a time. ``pending``: with so many waiting to settle, finding more waits.
     """
 
@@ -108,6 +109,7 @@ class WatchOptions:
     prove_every: float = 600.0
     poll_every: float = 10.0
     grace: float = 5.0
+    racy: float = 2.0
     chunk: int = 500
     pending: int = 50_000
 

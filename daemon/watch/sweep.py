@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import math
 import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from daemon.watch.rules import Rules
-
-RACY = 2.0
-"""A directory listed within so many seconds of its modification time is listed once more, later."""
 
 _MOST_RACY = 10_000
 
@@ -42,17 +40,20 @@ def sweep(
     swept: Swept,
     *,
     wall: Callable[[], float],
+    racy: float = 2.0,
     chunk: int = 500,
 ) -> Iterator[list[Found]]:
     """Walk each ``(user, folder)`` and give the candidates in chunks, following no link. Blocking.
 
-    A folder that is not there gives nothing. Memory: one chunk and one directory's listing at a time.
+    A directory changed within ``racy`` seconds of its listing (``wall`` gives the time) is noted, to be listed once
+    more: times of file systems tick coarsely. A folder that is not there gives nothing. Memory: one chunk and one
+    directory's listing at a time.
     """
     batch: list[Found] = []
     for user, folder in targets:
         top = f"{user}/files/{folder}" if folder else f"{user}/files"
         for found in tree.walk(base, top, skip=rules.passes_over, wanted=rules.is_candidate):
-            batch.extend(_take(user, found, swept, wall()))
+            batch.extend(_take(user, found, swept, wall() - racy))
             while len(batch) >= chunk:
                 yield batch[:chunk]
                 batch = batch[chunk:]
@@ -63,10 +64,10 @@ def sweep(
 def again(base: str, user: str, path: str, rules: Rules) -> list[Found]:
     """List one directory (relative to the data root) once more."""
     found = tree.listing(base, path, skip=rules.passes_over, wanted=rules.is_candidate)
-    return _take(user, found, Swept(), 0.0)
+    return _take(user, found, Swept(), math.inf)
 
 
-def _take(user: str, found: tree.Listing, swept: Swept, now: float) -> list[Found]:
+def _take(user: str, found: tree.Listing, swept: Swept, racy_since: float) -> list[Found]:
     if found.error is not None or found.status is None:
         error = found.error
         if error is not None and error.errno not in (errno.ENOENT, errno.ENOTDIR):
@@ -74,7 +75,7 @@ def _take(user: str, found: tree.Listing, swept: Swept, now: float) -> list[Foun
         return []
     swept.directories += 1
     swept.files += len(found.files)
-    if abs(now - found.status.st_mtime) < RACY and len(swept.racy) < _MOST_RACY:
+    if found.status.st_mtime > racy_since and len(swept.racy) < _MOST_RACY:
         swept.racy.append((user, found.path))
     directory = found.path[len(user) + len("/files/") :]
     prefix = f"{directory}/" if directory else ""

@@ -17,7 +17,16 @@ if TYPE_CHECKING:
     from daemon.watch.watcher import Watch
 
 QUICK = WatchOptions(
-    settle=0.25, max_wait=5, partner=0.5, step=0.03, relist=0.2, look=0.2, prove_every=30, poll_every=0.1, grace=0.3
+    settle=0.25,
+    max_wait=5,
+    partner=0.5,
+    step=0.03,
+    relist=0.2,
+    look=0.2,
+    prove_every=30,
+    poll_every=0.1,
+    grace=0.3,
+    racy=0.1,
 )
 
 

@@ -60,7 +60,7 @@ async def test_an_upload_is_handed_over_once_quiet(data: Path) -> None:
     ]
     one = next(group for group in sink.groups if group.members[0].path.endswith("a.jpg"))
     assert (one.user, one.folder, one.directory, one.sides_only) == ("alice", "InstantUpload", "InstantUpload", False)
-    status = os.stat(data / "alice/files/InstantUpload/a.jpg")
+    status = (data / "alice/files/InstantUpload/a.jpg").stat()
     assert one.members[0].fingerprint.inode == status.st_ino
     assert one.members[0].fingerprint.ctime_ns == status.st_ctime_ns
 
@@ -227,11 +227,10 @@ async def test_a_watched_folder_that_is_a_link_is_not_watched(data: Path, tmp_pa
 
 async def test_a_name_that_is_not_utf8_is_relayed_and_ends_nothing(data: Path) -> None:
     sink = Memory()
-    folder = os.fsencode(data / "alice/files/InstantUpload")
+    folder = data / "alice/files/InstantUpload"
     async with running(make(data, sink)):
         for number in range(3):
-            with open(folder + b"/\xff%d.jpg" % number, "wb") as file:
-                file.write(b"x")
+            photo(folder, os.fsdecode(b"\xff%d.jpg" % number))
             await anyio.sleep(0.15)
         uploads.put(data / "alice", "InstantUpload/after.jpg", b"a")
         await until(lambda: len(sink.paths) == 4)
@@ -281,6 +280,7 @@ async def test_set_folders_sweeps_the_new_alone_and_forgets_the_old(data: Path) 
         uploads.put(data / "bob", "InstantUpload/b.jpg", b"b")
         uploads.put(data / "alice", "InstantUpload/a.jpg", b"a")
         await until(lambda: watch.status().pending == 2)
+        await anyio.sleep(0.3)
         before = len(sink.offered)
         watch.set_folders({"alice": ["InstantUpload", "Other/"]})
         assert watch.status().pending == 1
@@ -355,7 +355,7 @@ async def test_what_the_watch_missed_is_counted(data: Path) -> None:
         wanted, sink.wants = sink.wants, lambda _found: False
         uploads.put(data / "alice", "InstantUpload/lost.jpg", b"x")
         uploads.put(data / "alice", "InstantUpload/heard.jpg", b"x")
-        await until(lambda: len(sink.offered) == 2)
+        await until(lambda: len({one.path for one in sink.offered}) == 2)
         await anyio.sleep(0.4)
         sink.wants = wanted
         swept = await watch.sweep()
@@ -406,7 +406,7 @@ async def test_a_suspicion_sweeps_at_once(data: Path) -> None:
     watch = make(data, sink)
     async with running(watch):
         uploads.put(data / "alice", "InstantUpload/a.jpg", b"a")
-        await until(lambda: len(sink.offered) == 1)
+        await until(lambda: len(sink.offered) >= 1)
         sink.wants = lambda _found: True
         watch.suspect("somebody said so")
         await until(lambda: len(sink.paths) == 1)
