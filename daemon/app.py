@@ -226,7 +226,7 @@ def watch_options(settings: Settings) -> WatchOptions:
         max_wait=watch.max_wait,
         partner=watch.partner,
         mode=watch.mode,
-        extensions=frozenset(watch.extensions),
+        extensions=watch.only,
         archived=settings.users.archived,
         step=min(0.5, max(0.05, watch.settle / 4)),
     )

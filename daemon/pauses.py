@@ -15,5 +15,5 @@ def pause(attempts: int, wanted: float | None = None) -> float:
     second. ``wanted`` is what the other side asked for; it counts as the least.
     """
     grown = min(FIRST * 2.0 ** min(attempts, 10), LONGEST)
-    spread = grown * random.uniform(0.8, 1.2)
+    spread = grown * random.uniform(0.8, 1.2)  # noqa: S311  no secret depends on it
     return min(max(spread, wanted or 0.0), LONGEST)

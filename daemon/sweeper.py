@@ -100,7 +100,7 @@ class Sweeper:
             for user in wanted
             if settings.users.decision(user) == "include"
         }
-        rules = Rules(frozenset(settings.watch.extensions), settings.users.archived, normal(folders))
+        rules = Rules(settings.watch.only, settings.users.archived, normal(folders))
         targets = [(user, folder) for user, names in rules.folders.items() for folder in outermost(names)]
         swept = Swept()
         chunks = look_through(settings.nextcloud.data, targets, rules, swept, wall=self._clock.wall)

@@ -64,7 +64,7 @@ class Intake:
             return False
         rules = users.rules_for(file.user)
         folder = below(file.path, rules.folders)
-        kind = role(file.path.rpartition("/")[2], frozenset(self._current.settings.watch.extensions))
+        kind = role(file.path.rpartition("/")[2], self._current.settings.watch.only)
         if folder is None or kind is None or is_sample(file.path, file.fingerprint.size):
             return False
         latest = self._ledger.photos.latest(file.user, file.path)

@@ -195,6 +195,11 @@ class Watch(Section):
         "default", "Which file name endings are photos and videos: default, or a list.", ["jpg", "heic", "mov"]
     )
 
+    @property
+    def only(self) -> frozenset[str]:
+        """Give the extensions that are taken, lower case; empty means all that the program knows."""
+        return frozenset() if isinstance(self.extensions, str) else frozenset(self.extensions)
+
 
 class Hook(Section):
     """What is called when something has happened."""
