@@ -73,7 +73,7 @@ class Server:
             raise Refusal(f"file {path} not found")
         user, below = parts[0], parts[2:]
         if below[:1] == [ALBUM]:
-            return "/".join(["/", *below[1:]]), os.path.join(self.archive, *below[1:])
+            return "/".join(["", *below]), os.path.join(self.archive, *below[1:])
         return "/".join([user, *below]), os.path.join(self.data, user, "files", *below)
 
     def known(self, path: str) -> tuple[str, str]:

@@ -124,11 +124,24 @@ class Playground:
                 counted[digest] = counted.get(digest, 0) + 1
         return counted
 
+    def unseen(self) -> list[str]:
+        """List the archive's files that Nextcloud's file cache or Memories lacks, or that Photos has no date for."""
+        server = occ.Server(str(self.root))
+        with server.opened():
+            known = server.cache
+        names = sorted(str(path.relative_to(self.archive)) for path in self.archive.rglob("*") if path.is_file())
+        shown = {"indexed": True, "metadata": True}
+        return [name for name in names if not shown.items() <= known.get(f"/{occ.ALBUM}/{name}", {}).items()]
+
     def faults(self) -> list[str]:
-        """Say what is wrong once all has been relayed: a content that the archive lacks or has twice, an original."""
+        """Say what is wrong once all has been relayed: a content that the archive lacks or has twice, an original left.
+
+        A photo that Nextcloud or Memories does not know is wrong, too.
+        """
         archived = self.archived()
         faults = [f"not in the archive: {name}" for digest, name in self.sent.items() if digest not in archived]
         faults += [f"more than once in the archive: {self.sent[one]}" for one in self.sent if archived.get(one, 0) > 1]
+        faults += [f"not in the galleries: {name}" for name in self.unseen()]
         return faults + [f"still with its owner: {name}" for name in self.left()]
 
 

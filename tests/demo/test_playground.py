@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import pytest
 
+from daemon.demo import occ
 from daemon.demo.playground import FOLDER, Playground, endless, fixed
 from daemon.errors import NeedsPerson
 from daemon.settings_file import load
@@ -50,8 +53,13 @@ def test_faults_are_found(playground: Playground) -> None:
     assert len(playground.faults()) == 9 + 10
     for user in ("alice", "bob"):
         shutil.move(playground.data / user / "files" / FOLDER, playground.archive / user)
-    assert [fault.partition(":")[0] for fault in playground.faults()] == ["more than once in the archive"]
+    faults = [fault.partition(":")[0] for fault in playground.faults()]
+    assert faults == ["more than once in the archive"] + ["not in the galleries"] * 10
     (playground.archive / "bob/from alice.jpg").unlink()
+    call = [sys.executable, occ.__file__, str(playground.root)]
+    subprocess.run([*call, "files:scan", "--path=/bob/files/Album", "--generate-metadata"], check=True)
+    assert len(playground.unseen()) == 9, "Memories was not told"
+    subprocess.run([*call, "memories:index", "--user=bob", "--path=/Album"], check=True)
     assert playground.faults() == []
     (playground.archive / "bob/VID_0003.mp4").unlink()
     assert playground.faults() == ["not in the archive: bob: InstantUpload/VID_0003.mp4"]
