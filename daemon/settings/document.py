@@ -21,7 +21,7 @@ KeyPath = tuple[str | int, ...]
 
 MAX_BYTES = 1 << 20
 MAX_DEPTH = 24
-MAX_NODES = 50_000
+MAX_NODES = 10_000
 
 _TAG = "tag:yaml.org,2002:"
 _INT = re.compile(r"0|-?[1-9][0-9]{0,17}")
@@ -43,21 +43,25 @@ class DocumentError(Exception):
         self.problems = problems
 
 
-class _TooDeepError(Exception):
-    def __init__(self, index: int) -> None:
-        super().__init__()
+class _TooMuchError(Exception):
+    def __init__(self, index: int, message: str) -> None:
+        super().__init__(message)
         self.index = index
 
 
 class _Loader(yaml.SafeLoader):
-    """PyYAML's safe loader up to the node tree, with its depth bounded before Python's own stack ends."""
+    """PyYAML's safe loader up to the node tree, with its depth (Python's own stack ends) and length bounded."""
 
     yaml_implicit_resolvers: dict[str, list[tuple[str, re.Pattern[str]]]] = {}  # noqa: RUF012 - PyYAML's own shape
     depth = 0
+    nodes = 0
 
     def compose_node(self, parent: Node | None, index: int) -> Node | None:
         if self.depth > MAX_DEPTH:
-            raise _TooDeepError(self.index)
+            raise _TooMuchError(self.index, f"nested deeper than {MAX_DEPTH} levels")
+        self.nodes += 1
+        if self.nodes > MAX_NODES:
+            raise _TooMuchError(self.index, f"more than {MAX_NODES} keys and values")
         self.depth += 1
         try:
             return super().compose_node(parent, index)
@@ -117,9 +121,8 @@ def _compose(text: str) -> Node | None:
         raise DocumentError([Problem(line_at(text, error.position), (), message)]) from None
     try:
         return loader.get_single_node()
-    except _TooDeepError as error:
-        message = f"nested deeper than {MAX_DEPTH} levels"
-        raise DocumentError([Problem(line_at(text, error.index), (), message)]) from None
+    except _TooMuchError as error:
+        raise DocumentError([Problem(line_at(text, error.index), (), str(error))]) from None
     except yaml.MarkedYAMLError as error:
         # What is not closed is noticed only lines later; the place where it was opened is the one to mend.
         opened = any(part in (error.problem or "") for part in ("expected ',' or", "end of stream", "expected ':'"))
@@ -180,7 +183,7 @@ class _Builder:
             return None
         self.nodes += 1
         if depth > MAX_DEPTH or self.nodes > MAX_NODES:
-            message = "aliases (*) that lead into themselves or grow too large" if path else "too large"
+            message = "aliases (*) that lead into themselves or grow too large"
             line = line_at(self.text, node.start_mark.index)
             raise DocumentError([*self.problems, Problem(line, path[:3], message)])
         kind = node.tag.removeprefix(_TAG)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from daemon.schedule import Schedule, is_zone
-from daemon.settings.users import outermost
+from daemon.settings.users import outer_of
 from daemon.settings.values import format_duration, quoted
 
 if TYPE_CHECKING:
@@ -74,10 +74,9 @@ def _users(settings: Settings) -> Iterator[Finding]:
             continue
         if not folders:
             yield Finding((path,), "is an empty list: nothing is watched", fault=False)
-        kept = outermost(folders)
-        for folder in dict.fromkeys(folders):
-            if folder not in kept:
-                outer = next(other for other in kept if folder.startswith(f"{other}/"))
+        distinct = dict.fromkeys(folders)
+        for folder in distinct:
+            if outer := outer_of(folder, distinct):
                 message = f"{quoted(folder)} lies in {quoted(outer)}, which is watched with all that is in it"
                 yield Finding((path,), message, fault=False)
 
@@ -100,7 +99,7 @@ def _after(settings: Settings) -> Iterator[Finding]:
         if rules.after == "archive" and own & {"after", "archived", "folders"}:
             targets = {str(PurePosixPath(folder).parent / rules.archived) for folder in rules.folders}
             for folder in rules.folders:
-                if any(folder == target or folder.startswith(f"{target}/") for target in targets):
+                if folder in targets or outer_of(folder, targets):
                     message = f"originals would be archived into {quoted(folder)}, which is watched itself"
                     yield Finding(((*path, "archived"), (*path, "folders"), (*path, "after")), message)
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 WIDTH = 100
 SCHEMA_LINE = "# yaml-language-server: $schema=./photon-relay.schema.json"
+_UNPRINTED = re.compile("[\x7f-\xa0\u2028\u2029\ufeff\ufffe\uffff]")
 _PREFACE = """
 Photon Relay: what can be configured.
 
@@ -74,7 +75,14 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(flow(item) for item in value) + "]"
     if not isinstance(value, str):
         return json.dumps(value)
-    return value if _plain(value) else json.dumps(value, ensure_ascii=False)
+    return value if _plain(value) else _double_quoted(value)
+
+
+def _double_quoted(text: str) -> str:
+    # What YAML takes for a line end or does not allow, JSON leaves as it stands. Not ensure_ascii: JSON's pairs of
+    # escapes for characters beyond U+FFFF are two half characters to YAML.
+    written = json.dumps(text, ensure_ascii=False)
+    return _UNPRINTED.sub(lambda found: f"\\u{ord(found[0]):04x}", written)
 
 
 def _plain(text: str) -> bool:

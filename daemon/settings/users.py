@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, NamedTuple
+from typing import TYPE_CHECKING, Annotated, Literal, NamedTuple
 
 from pydantic import BeforeValidator
 
 from daemon.settings.base import Section, key
 from daemon.settings.values import Duration, Folder, FolderName, UserId, wrong
+
+if TYPE_CHECKING:
+    from collections.abc import Container
 
 After = Literal["trash", "delete", "archive", "tag", "keep"]
 Decision = Literal["include", "exclude", "ask"]
@@ -60,8 +63,15 @@ def _included(value: object) -> object:
 
 def outermost(folders: tuple[str, ...]) -> tuple[str, ...]:
     """Give the folders without doubles and without those that lie inside another of them, in their order."""
-    distinct = tuple(dict.fromkeys(folders))
-    return tuple(folder for folder in distinct if not any(folder.startswith(f"{other}/") for other in distinct))
+    distinct = dict.fromkeys(folders)
+    return tuple(folder for folder in distinct if outer_of(folder, distinct) is None)
+
+
+def outer_of(folder: str, folders: Container[str]) -> str | None:
+    """Give the nearest of the folders that this one lies in, if there is one."""
+    parts = folder.split("/")
+    above = ("/".join(parts[:length]) for length in range(len(parts) - 1, 0, -1))
+    return next((outer for outer in above if outer in folders), None)
 
 
 class Users(Section):

@@ -32,6 +32,7 @@ BYTES = {
 }
 LONGEST_MS = 3660 * MILLISECONDS["d"]
 LARGEST = 1 << 60
+LONGEST_FOLDER = 2000
 
 # ASCII digits only: \d takes Arabic and other digits too, which float() would read and a JSON schema pattern not.
 _DURATION_PART = re.compile(r"([0-9]{1,12}(?:\.[0-9]{1,9})?) ?(ms|s|m|h|d)")
@@ -159,6 +160,8 @@ def _file_path(value: str) -> str:
 
 def relative(value: str) -> str:
     """Give a folder below another one in its plain form: not empty, not absolute, no ``..``."""
+    if len(value) > LONGEST_FOLDER:
+        raise wrong(f"must not be longer than {LONGEST_FOLDER} characters")
     parts = [part for part in value.split("/") if part not in {"", "."}]
     if not parts:
         raise wrong("must name a folder, it is empty")
