@@ -83,6 +83,7 @@ class Pipeline:
         self._look_again = look_again
         self.paused = False
         self._releasing = False
+        self._proving = False
         self._said: set[int] = set()
 
     # -- the loops ----------------------------------------------------------------------------------------------
@@ -113,8 +114,8 @@ class Pipeline:
         waited = 0.0
         while True:
             seen = self._wake.count
-            if self._releasing and waited < IDLE:
-                # One scan of a folder when all its files are gone, not one for each file.
+            if (self._releasing or self._proving) and waited < IDLE:
+                # One scan of a folder when all its files have come or gone, not one for each file.
                 waited += 0.25
                 await self._clock.sleep(0.25)
                 continue
@@ -335,6 +336,16 @@ class Pipeline:
             self._move(batch, [photo.id for photo in [*placed, *twins]], State.IMPORTED, BatchState.IMPORTED)
 
     async def _prove(self, batch: Batch) -> None:
+        self._proving = True
+        try:
+            await self._prove_all(batch)
+        finally:
+            self._proving = False
+        await self._archive.clear(batch)
+        await anyio.to_thread.run_sync(self._ledger.batches.move, batch.id, BatchState.ENDED, self._clock.wall())
+        self._bus.tell("batch.ended", id=batch.id, name=batch.name)
+
+    async def _prove_all(self, batch: Batch) -> None:
         settings = self._current.settings
         for group in groups_of(await self._members(batch, State.IMPORTED)):
             rules = settings.users.rules_for(group[0].user)
@@ -346,9 +357,6 @@ class Pipeline:
             )
             await self._after_failure(group)
             self._wake.set()
-        await self._archive.clear(batch)
-        await anyio.to_thread.run_sync(self._ledger.batches.move, batch.id, BatchState.ENDED, self._clock.wall())
-        self._bus.tell("batch.ended", id=batch.id, name=batch.name)
 
     # -- releases -----------------------------------------------------------------------------------------------
 
