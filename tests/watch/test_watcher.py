@@ -86,6 +86,25 @@ async def test_a_file_still_being_written_waits(data: Path) -> None:
     assert sink.groups[0].members[0].fingerprint.size == 12_000
 
 
+async def test_an_upload_beside_it_keeps_a_photo_waiting_until_max_wait(data: Path) -> None:
+    sink = Memory()
+    async with running(make(data, sink, replace(QUICK, max_wait=1.2))):
+        uploads.put(data / "alice", "InstantUpload/a.jpg", b"a")
+        part = uploads.abandon(data / "alice", "InstantUpload/b.jpg", b"b")
+        started = time.monotonic()
+        while not sink.groups:
+            with part.open("ab") as file:
+                file.write(b"x")
+            await anyio.sleep(0.05)
+        assert 1.0 < time.monotonic() - started < 3
+        part.unlink()
+        uploads.put(data / "alice", "InstantUpload/c.jpg", b"c")
+        part = uploads.abandon(data / "alice", "InstantUpload/d.jpg", b"d")
+        started = time.monotonic()
+        await until(lambda: len(sink.groups) == 2)
+        assert time.monotonic() - started < 1
+
+
 async def test_a_live_pair_is_one_group_even_when_its_film_takes_longer(data: Path) -> None:
     sink = Memory()
     async with running(make(data, sink)):

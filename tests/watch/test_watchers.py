@@ -105,6 +105,44 @@ async def test_the_new_watch_stands_before_the_old_one_ends(tmp_path: Path) -> N
     assert all(item.expected for item in heard.suspicions)
 
 
+async def test_a_replaced_watch_is_read_to_its_end(tmp_path: Path) -> None:
+    """What the old watch had gathered while its listener was busy is not dropped with it."""
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    heard, busy, go_on = Heard(), anyio.Event(), anyio.Event()
+
+    async def slow(items: list[Item]) -> None:
+        if any(isinstance(item, Change) for item in items) and not busy.is_set():
+            busy.set()
+            await go_on.wait()
+        await heard(items)
+
+    one = watcher(tmp_path, "a")
+    async with anyio.create_task_group() as group:
+        group.start_soon(one.run, slow)
+        await until(lambda: one.standing)
+        (tmp_path / "a/first.jpg").write_bytes(b"x")
+        await busy.wait()
+        (tmp_path / "a/second.jpg").write_bytes(b"x")
+        await anyio.sleep(0.1)
+        one.set_roots(["a", "b"])
+        await anyio.sleep(0.2)
+        go_on.set()
+        await until(lambda: heard.present == {"a/first.jpg", "a/second.jpg"}, within=3)
+        group.cancel_scope.cancel()
+
+
+async def test_a_directory_known_by_other_names_is_reported_by_its_own(tmp_path: Path) -> None:
+    """The library knows a directory by the last way in which it got there, which may be a link."""
+    (tmp_path / "a/real").mkdir(parents=True)
+    for number in range(12):
+        (tmp_path / f"a/{number}").symlink_to("real")
+    heard = Heard()
+    async with running(watcher(tmp_path, "a"), heard):
+        (tmp_path / "a/real/x.jpg").write_bytes(b"x")
+        await until(lambda: heard.present == {"a/real/x.jpg"})
+
+
 async def test_a_moved_root_is_noticed(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     heard = Heard()
@@ -228,6 +266,26 @@ async def test_polling_sees_what_comes_changes_and_goes(tmp_path: Path) -> None:
     assert heard.present == {"a/new/deep/x.jpg", "a/old/stood.jpg"}
     assert [item.expected for item in heard.suspicions] == [True]
     assert one.directories == 4
+
+
+async def test_polling_looks_closely_where_something_happened(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that grows in place does not change its directory, so a directory stays under watch for some passes."""
+    monkeypatch.setattr("daemon.watch.polling.FULL", 10**9)
+    monkeypatch.setattr("daemon.watch.polling.RACY", 0.0)
+    monkeypatch.setattr("daemon.watch.polling.HOT", 50)
+    (tmp_path / "a").mkdir()
+    heard = Heard()
+    one = Poller(str(tmp_path), interval=0.02)
+    one.set_roots(["a"])
+    async with running(one, heard):
+        with (tmp_path / "a/x.jpg").open("wb", buffering=0) as file:
+            for size in (1, 2, 3):
+                file.write(b"x")
+                await until(lambda size=size: size in sizes(heard))  # type: ignore[misc]
+
+
+def sizes(heard: Heard) -> set[int]:
+    return {item.fingerprint.size for item in heard.items if isinstance(item, Change) and item.fingerprint}
 
 
 def test_nothing_is_opened_through_a_link_or_upwards(tmp_path: Path) -> None:
