@@ -46,6 +46,8 @@ class Finding:
     path: str = ""
     fingerprint: Fingerprint | None = None
     note: str = ""
+    item: str = ""
+    """The archive's own id of what it shows this file as part of (a stack, a Live Photo); empty where it has none."""
 
 
 class Archive(Protocol):

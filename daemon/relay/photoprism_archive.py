@@ -210,9 +210,11 @@ class PhotoPrismArchive:
         proved = [photo for photo in mains if findings[photo.id].verdict is Verdict.PROVED]
         if proved:
             visible = await self._client.visible([_hex(photo) for photo in proved])
+            # A search by hash may show a Live Photo under one of its files only; the item is what people see.
+            items = {findings[photo.id].item for photo in proved if _hex(photo) in visible} - {""}
             for photo in proved:
-                if _hex(photo) not in visible:
-                    found = findings[photo.id]
+                found = findings[photo.id]
+                if _hex(photo) not in visible and found.item not in items:
                     findings[photo.id] = Finding(Verdict.HIDDEN, found.path, found.fingerprint)
         for photo in group:
             if photo.role == "side":
@@ -237,7 +239,7 @@ class PhotoPrismArchive:
                 return Finding(Verdict.BROKEN, row.name)
             if row.error:
                 return Finding(Verdict.UNINDEXED, row.name, mark, f"PhotoPrism says: {row.error}")
-            return Finding(Verdict.PROVED, row.name, mark)
+            return Finding(Verdict.PROVED, row.name, mark, item=row.photo_uid)
         return await self._prove_by_download(photo, row)
 
     async def _prove_by_download(self, photo: Photo, row: KnownFile) -> Finding:
@@ -250,7 +252,7 @@ class PhotoPrismArchive:
             return Finding(Verdict.BROKEN, row.name)
         if row.error:
             return Finding(Verdict.UNINDEXED, row.name, None, f"PhotoPrism says: {row.error}")
-        return Finding(Verdict.PROVED, row.name, None)
+        return Finding(Verdict.PROVED, row.name, None, item=row.photo_uid)
 
     async def _prove_side(self, photo: Photo, mains: list[Finding]) -> Finding:
         """Prove what PhotoPrism does not index (XMP, AAE, JSON) beside its main file, on the disk."""
