@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Level(StrEnum):
-    """How something is; a warning lets the relay run, a failure does not (or not all of it)."""
+    """How something is; a failure: what the relay needs, or what was asked for, does not work."""
 
     OK = "ok"
     WARNING = "warning"
@@ -53,7 +53,7 @@ def warning(name: str, message: str, hint: str = "", code: str = "") -> Check:
 
 
 def failed(name: str, message: str, hint: str = "", code: str = "") -> Check:
-    """Say that something is missing without which the relay cannot work."""
+    """Say that something which the relay needs, or which was asked for, does not work."""
     return Check(name, Level.FAILED, message, hint, code)
 
 
