@@ -17,7 +17,8 @@ MIB = 1 << 20
 NOTES = """\
 Read and written are bytes by system calls (copy_file_range counts as both, reflink and rename as neither), disk r and
 disk w those from and to the block layer, each per byte of the photos. photon-relay proves every byte, writes a ledger
-and syncs to disk before it removes; rsync and the loop do not sync. Its time has the program's start in it."""
+and syncs to disk before it removes; rsync and the loop do not sync. rsync reads and writes twice, since
+its two processes pass every byte through a socket."""
 
 
 def table(results: list[contenders.Result]) -> str:
@@ -100,7 +101,7 @@ def rest(root: Path, directories: int, seconds: float) -> None:
     print(
         f"\nAt rest with {directories:,} directories: {found.cpu:.2%} of a core over {seconds:g} s, "
         f"{found.wakeups:.1f} wake-ups a second, {found.memory / MIB:.0f} MiB resident "
-        f"({found.peak / MIB:.0f} MiB at most), ready after {found.ready:.1f} s",
+        f"({found.peak / MIB:.0f} MiB at most), answers after {found.ready:.1f} s",
         flush=True,
     )
 

@@ -31,7 +31,7 @@ class Latency:
 
 @dataclass(frozen=True, slots=True)
 class Rest:
-    """A program with nothing to do: share of one core, wake-ups a second, resident bytes, seconds until ready."""
+    """A program with nothing to do: share of one core, wake-ups a second, resident bytes, seconds until it answers."""
 
     cpu: float
     wakeups: float

@@ -70,3 +70,14 @@ def test_the_table_compares() -> None:
         ["100.0", "1.00", "4.00"],
         ["25.0", "0.25", "1.00"],
     ]
+
+
+@pytest.mark.skipif(shutil.which("rsync") is None, reason="needs rsync: apt-get install rsync")
+def test_a_small_race_is_run_to_its_end(tmp_path: Path) -> None:
+    payload = make_photos(tmp_path / "master", 5, 100_000)
+    results = contenders.race(tmp_path, tmp_path, tmp_path / "master", 5, payload, 1)
+    assert [one.name for one in results] == [contenders.RELAY, contenders.RELAY_ALONE, *contenders.NAMES[1:]]
+    relay, alone, *_ = results
+    assert alone.rate > relay.rate
+    assert relay.read >= 1, "every byte was read to be hashed"
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["cost.json", "master"]
