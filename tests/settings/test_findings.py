@@ -122,9 +122,16 @@ def test_what_fits_is_not_spoken_of(text: str) -> None:
     assert warnings(FOLDER + text) == []
 
 
-def test_a_wrong_key_is_not_blamed_twice() -> None:
-    (line,) = faults("notify: {ntfy: {url: 'ftp://x'}}")
-    assert line.startswith("1: notify.ntfy.url: must begin with http")
+@pytest.mark.parametrize(
+    "text",
+    [
+        "notify: {ntfy: {url: 'ftp://x'}}",
+        "nextcloud: {occ: {via: off}}\nusers: {after: burn}",
+        "photoprism: {import: x}",
+    ],
+)
+def test_a_wrong_key_is_not_blamed_again_for_the_default_in_its_place(text: str) -> None:
+    assert len(faults(text)) == 1
 
 
 @pytest.mark.parametrize(

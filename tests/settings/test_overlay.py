@@ -168,6 +168,11 @@ def test_faults_name_the_variable(name: str, value: str, fault: str) -> None:
     assert line.startswith(f"environment variable {name}: {fault}")
 
 
+def test_what_a_variable_replaced_in_the_file_is_not_blamed() -> None:
+    (line,) = faults("users:\n  folders:\n    - a\n", {"PHOTON_RELAY__USERS__FOLDERS": "[..]"})
+    assert line.startswith("environment variable PHOTON_RELAY__USERS__FOLDERS: users.folders[0]: ")
+
+
 def test_two_variables_for_one_key_are_a_fault() -> None:
     (line,) = faults("", {"PHOTON_RELAY__LOG__LEVEL": "info", "photon_relay__log__level": "debug"})
     assert "PHOTON_RELAY__LOG__LEVEL is set too" in line

@@ -96,6 +96,8 @@ def test_secrets_are_in_no_dump_and_no_repr() -> None:
     assert settings.photoprism.token.get_secret_value() == "geheim1"
     for text in (repr(settings), str(settings), str(settings.model_dump()), settings.model_dump_json()):
         assert "geheim" not in text
+        assert "token" not in text
+        assert "password_hash" not in text
 
 
 def test_a_refused_secret_is_not_in_the_error() -> None:

@@ -121,6 +121,14 @@ async def test_a_slow_editor_makes_one_event_of_the_whole(file: Path) -> None:
         await nothing(events)
 
 
+async def test_an_emptied_file_is_given_time_to_be_filled(file: Path) -> None:
+    async with watched(file) as events:
+        file.write_text("")
+        await anyio.sleep(0.8)
+        file.write_text("watch: {settle: 19s}\n")
+        assert await settle_of(events) == 19
+
+
 async def test_a_change_since_what_is_in_force_is_noticed_at_once(file: Path) -> None:
     known = load(file, {}).etag
     async with watched(file, known) as events:
