@@ -322,7 +322,7 @@ async def _until_there(app: App) -> None:
 
 
 async def _follow_settings(app: App, loaded: Loaded, environ: Mapping[str, str]) -> None:
-    async for found in watch_settings(loaded.path, environ):
+    async for found in watch_settings(loaded.path, environ, known=loaded.etag):
         if isinstance(found, ConfigError):
             message = "; ".join(found.faults[:3])
             app.issues.report("configuration", NeedsPerson("config.invalid", f"{message}; the last good one stays"))

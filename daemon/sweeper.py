@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -11,7 +12,7 @@ import anyio.to_thread
 from daemon.clock import iso
 from daemon.ledger.model import Photo, State
 from daemon.nextcloud.homes import is_sample, list_homes
-from daemon.schedule import Schedule
+from daemon.schedule import Schedule, zone_name
 from daemon.text import shown
 from daemon.watch.rules import Rules
 from daemon.watch.sweep import Swept
@@ -51,7 +52,7 @@ class Sweeper:
         await self.now("start", None)
         while True:
             settings = self._current.settings
-            schedule = Schedule.parse(settings.watch.sweep, settings.ui.timezone)
+            schedule = Schedule.parse(settings.watch.sweep, zone_name(settings.ui.timezone, os.environ))
             self._next = schedule.next_after(self._clock.now()).timestamp()
             while (left := self._next - self._clock.wall()) > 0:
                 # In short steps: the wall clock may be set, and the machine may have slept.

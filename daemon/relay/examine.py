@@ -24,6 +24,7 @@ from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.archive import Verdict
 from daemon.relay.partners import companions
+from daemon.schedule import zone_name
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -131,7 +132,7 @@ class Examine:
             return Examined(digest, bytes.fromhex(hashed.sha1), extension, identifier, taken, taken_from)
 
     def _zone(self) -> ZoneInfo | None:
-        name = self._current.settings.ui.timezone
+        name = zone_name(self._current.settings.ui.timezone, os.environ)
         return ZoneInfo(name) if name else None
 
     # -- writing down -------------------------------------------------------------------------------------------
