@@ -2,31 +2,22 @@
 
 from __future__ import annotations
 
-import fcntl
 import logging
-import os
-import signal
-import threading
-from contextlib import asynccontextmanager
-from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
 from daemon.checks.run import Surroundings, run_checks
-from daemon.clock import Clock
-from daemon.control import ControlServer
 from daemon.current import Current
 from daemon.docker.engine import Engine
-from daemon.errors import ConfigError, NeedsPerson, RelayError, Transient
+from daemon.errors import NeedsPerson, RelayError
 from daemon.events import Bus
 from daemon.files.kinds import extension_of
 from daemon.files.opening import file_below
 from daemon.files.taken import content_identifier
 from daemon.homekeeper import Homekeeper
 from daemon.issues import Issues
-from daemon.ledger.ledger import Ledger
 from daemon.logs import redact, set_up
 from daemon.nextcloud.homes import check_data, list_homes
 from daemon.nextcloud.make import make_occ
@@ -42,7 +33,6 @@ from daemon.relay.refresh import Refresh
 from daemon.relay.release import Release
 from daemon.relay.restore import Restore
 from daemon.service import Service
-from daemon.settings_file import Loaded, watch_settings
 from daemon.supervise import Supervisor
 from daemon.sweeper import Sweeper
 from daemon.wake import Wake
@@ -50,11 +40,14 @@ from daemon.watch.model import WatchOptions
 from daemon.watch.watcher import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from daemon.checks.check import Check
+    from daemon.clock import Clock
+    from daemon.ledger.ledger import Ledger
     from daemon.relay.archive import Archive
     from daemon.settings import Settings
+    from daemon.settings_file import Loaded
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +162,6 @@ class App:
     async def apply(self, loaded: Loaded) -> None:
         """Put newly saved settings in force, as far as they can be without a restart."""
         before, now = self.current.settings, loaded.settings
-        fixed = [name for name, get in _FIXED.items() if get(before) != get(now)]
         self.current.settings = now
         know_secrets(now)
         set_up(now.log.level, now.log.format)
@@ -178,12 +170,12 @@ class App:
         await self.homekeeper.settings_changed()
         self.wake.set()
         log.info("the settings in %s are in force", loaded.path)
-        if fixed:
+        if before.state != now.state or before.ui.listen != now.ui.listen:
             self.issues.report(
                 "settings",
                 NeedsPerson(
                     "config.restart",
-                    f"{', '.join(fixed)} changed, which counts from the next start on",
+                    "state or ui.listen changed, which counts from the next start on",
                     hint="restart the daemon",
                 ),
             )
@@ -206,16 +198,14 @@ class App:
         return await run_checks(Surroundings(self.current.settings, self.occ, self.prism, self.clock))
 
 
-# Parts that are built once; everything else reads the settings in force each time.
-_FIXED: dict[str, Callable[[Settings], Any]] = {
-    "state": lambda s: s.state,
-    "nextcloud.data": lambda s: s.nextcloud.data,
-    "nextcloud.occ": lambda s: s.nextcloud.occ,
-    "archive.via": lambda s: s.archive.via,
-    "photoprism.url": lambda s: s.photoprism.url,
-    "photoprism.token": lambda s: s.photoprism.token,
-    "ui.listen": lambda s: s.ui.listen,
-}
+def needs_new_parts(before: Settings, now: Settings) -> bool:
+    """Tell whether settings changed that parts are built from; everything else is read anew each time."""
+    return _built_from(before) != _built_from(now)
+
+
+def _built_from(settings: Settings) -> tuple[object, ...]:
+    prism = settings.photoprism
+    return settings.nextcloud.data, settings.nextcloud.occ, settings.archive.via, prism.url, prism.token
 
 
 def watch_options(settings: Settings) -> WatchOptions:
@@ -252,113 +242,3 @@ def know_secrets(settings: Settings) -> None:
             settings.ui.password_hash.get_secret_value(),
         ]
     )
-
-
-class Locked(Exception):
-    """Raised where another daemon has the state folder."""
-
-
-class StateLock:
-    """One daemon for a state folder: an flock that ends with its process, however that ends."""
-
-    def __init__(self, state: str) -> None:
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        self._fd = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(self._fd)
-            raise Locked from None
-
-    def release(self) -> None:
-        """Let it go."""
-        os.close(self._fd)
-
-
-@asynccontextmanager
-async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterator[App]:
-    """Build an app over the state folder, hold its lock meanwhile, and close all at the end. Raises ``Locked``."""
-    lock = await anyio.to_thread.run_sync(StateLock, settings.state)
-    try:
-        know_secrets(settings)
-        ledger = await anyio.to_thread.run_sync(Ledger, settings.state)
-        try:
-            app = App(settings, ledger, clock or Clock())
-            try:
-                yield app
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await app.close()
-        finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(ledger.close)
-    finally:
-        lock.release()
-
-
-async def run_daemon(loaded: Loaded, environ: Mapping[str, str]) -> None:
-    """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable."""
-    async with opened(loaded.settings) as app, anyio.create_task_group() as group:
-        group.start_soon(_stop_on_signal, group.cancel_scope)
-        group.start_soon(ControlServer(loaded.settings.state, partial(answer, app)).serve)
-        group.start_soon(app.supervisor.keep, "settings", partial(_follow_settings, app, loaded, environ))
-        await _until_there(app)
-        await app.start()
-        log.info("running; state in %s", loaded.settings.state)
-        await app.run()
-
-
-async def _until_there(app: App) -> None:
-    """Wait for the data directory to be mounted: until then nothing is touched."""
-    while True:
-        try:
-            await app.note_homes()
-        except Transient as error:
-            app.issues.report("nextcloud", error)
-            await app.clock.sleep(5.0)
-        else:
-            app.issues.clear("nextcloud")
-            return
-
-
-async def _follow_settings(app: App, loaded: Loaded, environ: Mapping[str, str]) -> None:
-    async for found in watch_settings(loaded.path, environ, known=loaded.etag):
-        if isinstance(found, ConfigError):
-            message = "; ".join(found.faults[:3])
-            app.issues.report("configuration", NeedsPerson("config.invalid", f"{message}; the last good one stays"))
-        else:
-            app.issues.clear("configuration")
-            await app.apply(found)
-
-
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        async for number in signals:
-            log.info("%s: stopping; what is under way is taken up at the next start", signal.Signals(number).name)
-            # A thread that hashes a long film cannot be interrupted; being killed is something we are made for.
-            last = threading.Timer(SHUTDOWN, os._exit, [0])
-            last.daemon = True
-            last.start()
-            scope.cancel()
-            return
-
-
-async def answer(app: App, request: dict[str, Any], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
-    """Answer one request of the control socket."""
-    match request:
-        case {"do": "health"}:
-            health = app.service.health()
-            return {"end": health, "exit": 0 if health["ok"] else 1}
-        case {"do": "status"}:
-            return {"end": await app.service.status(), "exit": 0}
-        case {"do": "sweep", "users": list(users), "dry_run": bool(dry_run)}:
-            end = await app.service.sweep([str(user) for user in users], dry_run=dry_run, say=say)
-            return {"end": end, "exit": 1 if end["failed"] else 0}
-        case {"do": "restore", "photos": list(photos)}:
-            failed = await app.service.restore_photos([int(photo) for photo in photos], say)
-            return {"end": {"failed": failed}, "exit": 1 if failed else 0}
-        case {"do": "restore", "batch": int(batch)}:
-            failed = await app.service.restore_batch(batch, say)
-            return {"end": {"failed": failed}, "exit": 1 if failed else 0}
-        case _:
-            raise NeedsPerson("control.odd", "the daemon does not know this request", hint="is it of another version?")

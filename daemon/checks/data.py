@@ -71,7 +71,7 @@ def users(settings: Settings) -> list[Check]:
     said = "; ".join(parts) or "there are none"
     hint = "Add them to users.include or users.exclude; until then nothing of theirs is touched." if asking else ""
     if included:
-        found = [ok(USERS, said)]
+        found = [Check(USERS, Level.OK, said, hint)]
     else:
         hint = hint or "Name a user in users.include."
         found = [warning(USERS, f"nobody's photos are relayed; {said}", hint, "users.none_included")]

@@ -34,7 +34,7 @@ def import_folder(settings: Settings) -> list[Check]:
         made = make_and_remove(root, settings.nextcloud.data)
     except RelayError as error:
         return [_unplaced(IMPORT, error, "photoprism.import")]
-    return [ok(IMPORT, f"{shown(root)}: photos can be put there; {_cost(made)}"), *_group(root, made)]
+    return [ok(IMPORT, f"{shown(root)}: photos can be put there; {_cost(made)}"), *ownership(root, made)]
 
 
 def _unplaced(name: str, error: RelayError, key: str) -> Check:
@@ -52,7 +52,8 @@ def _cost(made: Made) -> str:
     return f"it lies {where}, and photos are copied once"
 
 
-def _group(root: str, made: Made) -> list[Check]:
+def ownership(root: str, made: Made) -> list[Check]:
+    """Say where PhotoPrism, as another user of the same group, could not take away what was made. Pure."""
     group = made.top.st_gid
     hint = (
         f"chgrp to a group that PhotoPrism and this program share, then chmod g+rwxs {shown(root)}; or run both with "

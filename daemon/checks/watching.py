@@ -76,7 +76,7 @@ def _kernel(count: int, mode: str, *, whole: bool, limits: Limits) -> list[Check
         allowed = "" if limits.watches is None else f"; the kernel allows {limits.watches}"
         directories = "directory is" if count == 1 else "directories are"
         found = [ok(WATCHING, f"{least}{count} {directories} watched by inotify{allowed}")]
-    if not _instances_left():
+    if not instances_left():
         message = f"the kernel gives this user no further inotify watches (it allows {limits.instances} instances)"
         found.append((failed if mode == "inotify" else warning)(WATCHING, message, instances_remedy(), "watch.limit"))
     return found
@@ -102,7 +102,7 @@ def _no_file(_name: str) -> bool:
     return False
 
 
-def _instances_left() -> bool:
+def instances_left() -> bool:
     """Tell whether as many inotify instances as the watcher needs can be had now, by taking and closing them."""
     try:
         begin = ctypes.CDLL(None, use_errno=True).inotify_init1

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from daemon.app import Locked, answer, opened
 from daemon.control import ask
 from daemon.errors import Transient
 from daemon.ledger.ledger import Ledger
+from daemon.lifetime import Locked, answer, opened
 from daemon.logs import set_up
 from daemon.service import status_of
 from daemon.settings_file import load

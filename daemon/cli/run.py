@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from daemon.app import Locked, run_daemon
 from daemon.checks.check import exit_code
 from daemon.checks.lines import lines
 from daemon.checks.run import Surroundings, run_checks
 from daemon.clock import Clock
 from daemon.docker.engine import Engine
+from daemon.lifetime import Locked, run_daemon
 from daemon.logs import set_up
 from daemon.nextcloud.make import make_occ
 from daemon.photoprism.client import PhotoPrism

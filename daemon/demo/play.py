@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 import anyio.to_thread
 
-from daemon.app import Locked, answer, opened
 from daemon.control import ControlServer
 from daemon.demo.playground import FOLDER, USERS, Playground, endless, fixed
 from daemon.errors import NeedsPerson
+from daemon.lifetime import Locked, answer, opened
 from daemon.logs import set_up
 from daemon.settings_file import load
 from daemon.text import count_in_words, shown, size_in_words, span_in_words

@@ -1,0 +1,182 @@
+"""A daemon's lifetime: the lock, the ledger, the parts, signals, saved settings, and the control socket's requests."""
+
+from __future__ import annotations
+
+import fcntl
+import logging
+import os
+import signal
+import threading
+from contextlib import asynccontextmanager
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from daemon.app import App, know_secrets, needs_new_parts
+from daemon.clock import Clock
+from daemon.control import ControlServer
+from daemon.errors import ConfigError, NeedsPerson, Transient
+from daemon.ledger.ledger import Ledger
+from daemon.settings_file import Loaded, watch_settings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+
+    from daemon.settings import Settings
+
+log = logging.getLogger(__name__)
+
+SHUTDOWN = 8.0
+"""Seconds after a signal within which all should have stopped by itself; then the process ends anyway."""
+
+
+class Locked(Exception):
+    """Raised where another daemon has the state folder."""
+
+
+class StateLock:
+    """One daemon for a state folder: an flock that ends with its process, however that ends."""
+
+    def __init__(self, state: str) -> None:
+        os.makedirs(state, mode=0o700, exist_ok=True)
+        self._fd = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._fd)
+            raise Locked from None
+
+    def release(self) -> None:
+        """Let it go."""
+        os.close(self._fd)
+
+
+@asynccontextmanager
+async def held(state: str) -> AsyncIterator[Ledger]:
+    """Hold the lock of a state folder and its ledger open. Raises ``Locked``."""
+    lock = await anyio.to_thread.run_sync(StateLock, state)
+    try:
+        ledger = await anyio.to_thread.run_sync(Ledger, state)
+        try:
+            yield ledger
+        finally:
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(ledger.close)
+    finally:
+        lock.release()
+
+
+@asynccontextmanager
+async def built(settings: Settings, ledger: Ledger, clock: Clock | None = None) -> AsyncIterator[App]:
+    """Build all parts over a ledger, and close what they have open to others at the end."""
+    know_secrets(settings)
+    app = App(settings, ledger, clock or Clock())
+    try:
+        yield app
+    finally:
+        with anyio.CancelScope(shield=True):
+            await app.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterator[App]:
+    """Build an app over the state folder, hold its lock meanwhile, and close all at the end. Raises ``Locked``."""
+    async with held(settings.state) as ledger, built(settings, ledger, clock) as app:
+        yield app
+
+
+async def run_daemon(loaded: Loaded, environ: Mapping[str, str]) -> None:
+    """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable.
+
+    Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
+    lock, and build them anew: the same as a restart, which is something all of it is made for.
+    """
+    async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:
+        group.start_soon(_stop_on_signal, group.cancel_scope)
+        following: Loaded | None = loaded
+        while following is not None:
+            following = await _run_once(following, environ, ledger)
+        group.cancel_scope.cancel()
+
+
+async def _run_once(loaded: Loaded, environ: Mapping[str, str], ledger: Ledger) -> Loaded | None:
+    """Run one set of parts; give the settings for which they must be built anew."""
+    rebuild: list[Loaded] = []
+    async with built(loaded.settings, ledger) as app, anyio.create_task_group() as group:
+
+        async def follow() -> None:
+            async for found in watch_settings(loaded.path, environ, known=loaded.etag):
+                taken = await _take_settings(app, found)
+                if taken is not None:
+                    rebuild.append(taken)
+                    group.cancel_scope.cancel()
+
+        group.start_soon(ControlServer(loaded.settings.state, partial(answer, app)).serve)
+        group.start_soon(app.supervisor.keep, "settings", follow)
+        await _until_there(app)
+        await app.start()
+        log.info("running; state in %s", loaded.settings.state)
+        await app.run()
+    return rebuild[0] if rebuild else None
+
+
+async def _until_there(app: App) -> None:
+    """Wait for the data directory to be mounted: until then nothing is touched."""
+    while True:
+        try:
+            await app.note_homes()
+        except Transient as error:
+            app.issues.report("nextcloud", error)
+            await app.clock.sleep(5.0)
+        else:
+            app.issues.clear("nextcloud")
+            return
+
+
+async def _take_settings(app: App, found: Loaded | ConfigError) -> Loaded | None:
+    """Put saved settings in force; give them back where that takes new parts."""
+    if isinstance(found, ConfigError):
+        message = "; ".join(found.faults[:3])
+        app.issues.report("configuration", NeedsPerson("config.invalid", f"{message}; the last good one stays"))
+        return None
+    app.issues.clear("configuration")
+    if needs_new_parts(app.current.settings, found.settings):
+        log.info("the settings in %s take new parts; they are built now", found.path)
+        return found
+    await app.apply(found)
+    return None
+
+
+async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            log.info("%s: stopping; what is under way is taken up at the next start", signal.Signals(number).name)
+            # A thread that hashes a long film cannot be interrupted; being killed is something we are made for.
+            last = threading.Timer(SHUTDOWN, os._exit, [0])
+            last.daemon = True
+            last.start()
+            scope.cancel()
+            return
+
+
+async def answer(app: App, request: dict[str, Any], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
+    """Answer one request of the control socket."""
+    match request:
+        case {"do": "health"}:
+            health = app.service.health()
+            return {"end": health, "exit": 0 if health["ok"] else 1}
+        case {"do": "status"}:
+            return {"end": await app.service.status(), "exit": 0}
+        case {"do": "sweep", "users": list(users), "dry_run": bool(dry_run)}:
+            end = await app.service.sweep([str(user) for user in users], dry_run=dry_run, say=say)
+            return {"end": end, "exit": 1 if end["failed"] else 0}
+        case {"do": "restore", "photos": list(photos)}:
+            failed = await app.service.restore_photos([int(photo) for photo in photos], say)
+            return {"end": {"failed": failed}, "exit": 1 if failed else 0}
+        case {"do": "restore", "batch": int(batch)}:
+            failed = await app.service.restore_batch(batch, say)
+            return {"end": {"failed": failed}, "exit": 1 if failed else 0}
+        case _:
+            raise NeedsPerson("control.odd", "the daemon does not know this request", hint="is it of another version?")
