@@ -84,7 +84,7 @@ MIGRATIONS: Sequence[str] = (
         proved_at REAL
     );
     CREATE INDEX photos_where ON photos (user, path);
-    CREATE INDEX photos_alive ON photos (state, next_try) WHERE state NOT IN ('done', 'refused', 'restored');
+    CREATE INDEX photos_state ON photos (state, next_try);
     CREATE INDEX photos_ended ON photos (ended_at);
     CREATE INDEX photos_group ON photos (group_id);
     CREATE INDEX photos_blake3 ON photos (blake3);
