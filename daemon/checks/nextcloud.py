@@ -72,8 +72,10 @@ def _stopped(status: Status) -> Check | None:
 
 
 async def _galleries(settings: Settings, occ: Occ) -> list[Check]:
-    features = await occ.features(fresh=True)
     wanted = settings.nextcloud
+    if wanted.memories == wanted.photos == "off":
+        return [ok(APPS, "Memories and Nextcloud Photos are left alone (nextcloud.memories and .photos are off)")]
+    features = await occ.features(fresh=True)
     found = []
     if wanted.memories == "off":
         found.append(ok(APPS, "Memories is left alone (nextcloud.memories is off)"))
