@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
-from daemon.errors import NeedsPerson, Refused
+from daemon.errors import NeedsPerson, Refused, RelayError
+from daemon.files.names import name_of_hidden
 from daemon.files.opening import directory_below
+from daemon.files.releasing import put_back
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -81,6 +83,9 @@ class Homekeeper:
         count = 0
         root = f"{self._current.settings.nextcloud.data}/{user}/files"
         for entry in _walk(root):
+            if (former := name_of_hidden(entry[0].rpartition("/")[2])) is not None:
+                # Hidden by a relay whose ledger is lost: it gets its name back, and is its owner's as before.
+                entry = self._unhide(user, root, entry, former)
             chunk.append(entry)
             count += 1
             if len(chunk) >= _CHUNK:
@@ -89,6 +94,18 @@ class Homekeeper:
         self._ledger.homes.list_add(user, chunk)
         self._ledger.homes.list_end(user, self._clock.wall())
         log.info("%s: %s stood there already", shown(user), count_in_words(count, "file"))
+
+    def _unhide(self, user: str, root: str, entry: tuple[str, int, int], former: str) -> tuple[str, int, int]:
+        folder, _, hidden = entry[0].rpartition("/")
+        try:
+            with directory_below(root, folder) as fd:
+                # Power cut here: hidden or back under its name, whole; a listing that was cut short is made anew.
+                name = put_back(fd, hidden, former)
+        except RelayError as error:
+            log.error("%s of %s is hidden and could not be put back: %s", shown(hidden), user, error)
+            return entry
+        log.warning("%s of %s was hidden by a relay that has lost its ledger; it is back", shown(name), user)
+        return (f"{folder}/{name}" if folder else name, entry[1], entry[2])
 
     async def _ask(self) -> None:
         users = self._current.settings.users

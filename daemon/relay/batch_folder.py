@@ -18,6 +18,7 @@ from daemon.files.faults import told
 from daemon.files.opening import directory_below, file_below, look
 from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, publish, sync_dir
+from daemon.relay.presence import really
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -26,8 +27,8 @@ if TYPE_CHECKING:
 
 HIDDEN = ".photon-relay-"
 
-# What concerns the import folder as a whole; `disk.error` may be one bad sector under one user's file.
-_DISK = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission"})
+# What concerns all photos of a batch alike; `disk.error` may be one bad sector under one user's file.
+_WHOLE = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission", "nextcloud.mount_missing"})
 
 
 def is_visible(import_root: str, batch: str) -> bool:
@@ -86,7 +87,7 @@ def _copy_group(
         for photo in group:
             name = places[photo.id][1]
             try:
-                with file_below(data, f"{photo.user}/files/{photo.path}") as source:
+                with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
                     copy_into(
                         source.fd,
                         folder,
@@ -97,7 +98,7 @@ def _copy_group(
                     )
                 made.append(name)
             except RelayError as error:
-                if error.code in _DISK:
+                if error.code in _WHOLE:
                     raise
                 for other in made:
                     os.unlink(other, dir_fd=folder)

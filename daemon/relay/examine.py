@@ -24,6 +24,7 @@ from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.archive import Verdict
 from daemon.relay.partners import companions
+from daemon.relay.presence import really
 from daemon.schedule import zone_name
 from daemon.text import shown
 
@@ -104,7 +105,7 @@ class Examine:
     def _look(self, photo: Photo) -> Examined:
         data = self._current.settings.nextcloud.data
         who = f"{shown(photo.name)} of {photo.user}"
-        with file_below(data, f"{photo.user}/files/{photo.path}") as source:
+        with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
             if source.status.st_size == 0:
                 raise Refused("file.empty", f"{who} is empty; it stays where it is")
             hashed = hash_file(source.fd, expected=photo.fingerprint)

@@ -18,6 +18,7 @@ from daemon.files.template import fill
 from daemon.relay import originals
 from daemon.relay.archive import Finding, Verdict
 from daemon.relay.batch import main_of
+from daemon.relay.presence import really
 from daemon.relay.room import need_room
 
 if TYPE_CHECKING:
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
 
-_DISK = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission"})
+_WHOLE = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission", "nextcloud.mount_missing"})
 _MOST_NUMBERS = 10_000
 
 
@@ -93,7 +94,7 @@ class FolderArchive:
                 made[photo.id] = wanted[photo.id]
         except RelayError as error:
             self._drop(batch, group, wanted)
-            if error.code in _DISK:
+            if error.code in _WHOLE:
                 raise
             return {next(photo.id for photo in group if photo.id not in made): error}
         self._publish(batch, group, wanted)
@@ -114,6 +115,7 @@ class FolderArchive:
         folder = path.rpartition("/")[0]
         data = self._current.settings.nextcloud.data
         with (
+            really(data),
             file_below(data, f"{photo.user}/files/{photo.path}") as source,
             made_dirs(self.root, folder) as target,
         ):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
+from daemon.errors import Refused
 from daemon.ledger.model import State
 from daemon.nextcloud.homes import is_sample
 from daemon.relay.partners import companions
@@ -29,7 +30,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _BEFORE_THE_RELAY = frozenset({State.FOUND, State.SETTLED})
-_ASKED = frozenset({State.HELD, State.REFUSED})
+_CAME_BACK = frozenset({"file.vanished", "file.not_directory", "file.link", "media.no_main"})
+"""Refusals that say nothing of a file that stands there now."""
 _STAYS = frozenset({"keep", "tag"})
 
 
@@ -90,6 +92,8 @@ class Intake:
             return latest.after in _STAYS and (before.inode, before.size) == (now.inode, now.size)
         if latest.state is State.RESTORED:
             return (before.inode, before.size) == (now.inode, now.size)
+        if latest.state is State.REFUSED and latest.code in _CAME_BACK:
+            return False
         # Under way, waiting, held or refused: the same file is not begun twice, another one is new.
         return before.renamed(now)
 
@@ -131,6 +135,9 @@ class Intake:
             latest = self._ledger.photos.latest(user, path)
             if latest is not None and latest.state is State.FOUND:
                 self._ledger.photos.forget(latest.id)
+            elif latest is not None and latest.state is State.HELD and not latest.hidden:
+                gone = Refused("file.vanished", f"{shown(path)} of {user} was held, and its owner has taken it away")
+                self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
 
     async def suspicion(self, reason: str) -> None:
         """Note that the watch may have missed something; it looks for itself."""

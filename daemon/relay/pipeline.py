@@ -101,7 +101,7 @@ class Pipeline:
             seen = self._wake.count
             now = self._clock.wall()
             ready = await anyio.to_thread.run_sync(self._ledger.photos.releasable, now, RELEASE_AT_ONCE)
-            self._releasing = bool(ready) and not self.paused
+            self._releasing = bool(ready) and not self.paused and not self._current.settings.relay.dry_run
             if not self._releasing:
                 await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
                 continue
@@ -162,6 +162,9 @@ class Pipeline:
 
     async def _round(self) -> bool:
         """Do one batch's worth of work; ``False`` where there is nothing to do now."""
+        if self._current.settings.relay.dry_run:
+            await self._say_only()
+            return False
         await anyio.to_thread.run_sync(self._wake_due)
         blocked = False
         for batch in await anyio.to_thread.run_sync(self._ledger.batches.unfinished):
@@ -171,9 +174,6 @@ class Pipeline:
             blocked = not await self._batch(batch) or blocked
         if blocked:
             # While the archive cannot take photos in, new ones wait where they are: with their owners.
-            return False
-        if self._current.settings.relay.dry_run:
-            await self._say_only()
             return False
         opened: Batch | None = await anyio.to_thread.run_sync(self._open)
         return opened is not None and await self._batch(opened)
@@ -192,7 +192,7 @@ class Pipeline:
         """Make a batch of the groups that have waited longest; groups are never parted."""
         limit = self._current.settings.watch.batch
         waiting = self._ledger.photos.settled_first(limit + 50)
-        groups = groups_of(waiting)
+        groups = self._still_included(groups_of(waiting))
         if len(waiting) > limit and len(groups) > 1:
             groups.pop()  # its members may not all have been read
         taken: list[Photo] = []
@@ -209,6 +209,15 @@ class Pipeline:
         log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
         self._bus.tell("batch.opened", id=batch.id, name=batch.name, photos=len(taken))
         return batch
+
+    def _still_included(self, groups: list[list[Photo]]) -> list[list[Photo]]:
+        """Leave out, and forget, what belongs to somebody who is not included any more: nothing of it has begun."""
+        users = self._current.settings.users
+        for group in groups:
+            if users.decision(group[0].user) != "include":
+                for photo in group:
+                    self._ledger.photos.forget(photo.id)
+        return [group for group in groups if users.decision(group[0].user) == "include"]
 
     async def _batch(self, batch: Batch) -> bool:
         """Take a batch as far as it goes; ``False`` where it must wait."""
@@ -260,6 +269,12 @@ class Pipeline:
         albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
         # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
         new = [group for group in groups if albums or any(photo.duplicate_of is None for photo in group)]
+        if albums:
+            # But never two of the same bytes in one import: PhotoPrism's workers would race for them.
+            mine = {photo.id for group in groups for photo in group}
+            twins = [group for group in new if any(photo.duplicate_of in mine for photo in group)]
+            await anyio.to_thread.run_sync(self._later, twins)
+            new = [group for group in new if group not in twins]
         trouble: dict[int, RelayError] = {}
         if new:
             await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
@@ -272,6 +287,14 @@ class Pipeline:
         good = [photo.id for group in new for photo in group if not any(one.id in trouble for one in group)]
         await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
         return await self._as(batch, BatchState.PLACED)
+
+    def _later(self, groups: Sequence[Sequence[Photo]]) -> None:
+        """Leave groups for the next batch."""
+        now = self._clock.wall()
+        ids = [photo.id for group in groups for photo in group]
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            self._ledger.photos.advance(ids, State.SETTLED, now, "goes with the next batch")
 
     def _companions(self, groups: Sequence[Sequence[Photo]]) -> dict[int, list[Photo]]:
         found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in groups}

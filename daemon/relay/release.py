@@ -22,6 +22,7 @@ from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_ba
 from daemon.files.settling import Where, settle_hidden
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
+from daemon.nextcloud.homes import check_data
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -59,6 +60,7 @@ class Release:
         self._occ = occ
         self._clock = clock
         self._trashed: dict[tuple[str, str], float] = {}
+        self._began = clock.wall()
 
     async def photo(self, photo: Photo) -> bool:
         """Let one proved original go; ``False`` where the archive's copy is not what was proved any more.
@@ -75,7 +77,8 @@ class Release:
         if not await self._archive.still(photo):
             return False
         rules = self._current.settings.users.rules_for(photo.user)
-        after = photo.after or rules.after
+        excluded = self._current.settings.users.decision(photo.user) == "exclude"
+        after = "keep" if excluded else photo.after or rules.after
         await anyio.to_thread.run_sync(partial(self._ledger.photos.put, photo.id, after=after))
         note = _DEEDS[after]
         try:
@@ -88,6 +91,7 @@ class Release:
             elif after == "archive":
                 note = await anyio.to_thread.run_sync(self._set_aside, photo, rules)
         except Refused as error:
+            await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Nothing stands there, or nothing that is a file: its owner was faster. The archive has the photo.
             note = f"nothing to release: {error.message}"
         await anyio.to_thread.run_sync(self._released, photo, after, note)
@@ -186,6 +190,7 @@ class Release:
         self._ledger.photos.put(photo.id, hidden="")
 
     def _recover(self, photo: Photo) -> None:
+        check_data(self._current.settings.nextcloud.data)
         with self._home_folder(photo) as folder:
             rules = self._current.settings.users.rules_for(photo.user)
             if photo.after == "archive":
@@ -212,7 +217,14 @@ class Release:
                 "occ.off", "after: trash needs occ, which is off; the original is kept", hint="see nextcloud.occ.via"
             )
         await self._not_in_the_same_second(photo)
-        await anyio.to_thread.run_sync(self._check, photo)
+        try:
+            await anyio.to_thread.run_sync(self._check, photo)
+        except Refused:
+            # Nextcloud may have been asked before, and we killed (or its answer lost) before that was written down.
+            earlier = await anyio.to_thread.run_sync(self._trashed_before, photo) if photo.after == "trash" else ""
+            if not earlier:
+                raise
+            return earlier
         try:
             await self._occ.delete(photo.user, photo.path)
         except NeedsPerson as error:
@@ -224,9 +236,12 @@ class Release:
         return await anyio.to_thread.run_sync(self._in_bin, photo)
 
     async def _not_in_the_same_second(self, photo: Photo) -> None:
-        """Leave a second between two files of one name: the bin calls both ``name.d<second>``."""
+        """Leave a second between two files of one name: the bin calls both ``name.d<second>``.
+
+        What a killed run has deleted last is not known, so the first second after a start counts for every name.
+        """
         key = (photo.user, photo.name)
-        await self._clock.sleep(max(0.0, self._trashed.get(key, 0.0) + 1.05 - self._clock.wall()))
+        await self._clock.sleep(max(0.0, self._trashed.get(key, self._began) + 1.05 - self._clock.wall()))
         if len(self._trashed) > _MOST_NAMES:
             await self._clock.sleep(1.05)
             self._trashed.clear()
@@ -235,6 +250,18 @@ class Release:
     def _check(self, photo: Photo) -> None:
         with self._home_folder(photo) as folder:
             self._as_examined(folder, photo)
+
+    def _trashed_before(self, photo: Photo) -> str:
+        """Say as what the examined file lies in the bin, or nothing where it does not."""
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}"
+        start = f"{photo.name}.d"
+        with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
+            for entry in sorted(os.listdir(bin_)):
+                if entry.startswith(start) and entry[len(start) :].isdigit():
+                    found = look(bin_, entry)
+                    if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
+                        return f"trashed as {shown(entry)} (seen after a restart)"
+        return ""
 
     def _in_bin(self, photo: Photo) -> str:
         """Look at what lies in the bin now: the examined file, or another one that took its name just before."""
