@@ -196,7 +196,7 @@ class Service:
         else:
             self._ledger.photos.leave_batch([identity])
             self._ledger.photos.advance(
-                [identity], State.SETTLED, now, "tried again on request", imports=0, indexings=0
+                [identity], State.SETTLED, now, "tried again on request", imports=0, indexings=0, attempts=0
             )
 
     async def _preview(self, users: Sequence[str], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:

@@ -23,7 +23,9 @@ _COLUMNS = frozenset(
         *("imports", "indexings", "attempts", "next_try", "since", "code", "message", "hint", "resume", "ended_at"),
     }
 )
-_CLEAR: dict[str, Any] = {"resume": None, "next_try": None, "since": None, "code": "", "message": "", "hint": ""}
+_TAKEN_UP: dict[str, Any] = {"resume": None, "next_try": None}
+_CLEAR: dict[str, Any] = {**_TAKEN_UP, "attempts": 0, "since": None, "code": "", "message": "", "hint": ""}
+_ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 
 class Photos:
@@ -59,9 +61,12 @@ class Photos:
     def advance(self, ids: Iterable[int], state: State, now: float, note: str = "", **columns: Any) -> None:
         """Put photos into ``state``, set further columns, and write the line into their history.
 
-        What a waiting or held photo was told about its trouble is forgotten, unless given again.
+        What a photo was told about its trouble is forgotten when it is proved or at its end: a photo that gets no
+        further than the last time waits longer, and says since when it has really waited.
         """
-        values: dict[str, Any] = {**_CLEAR, "attempts": 0} if state not in {State.WAITING, State.HELD} else {}
+        values: dict[str, Any] = {}
+        if state not in {State.WAITING, State.HELD}:
+            values |= _TAKEN_UP if state in _ON_THE_WAY else _CLEAR
         values |= columns
         if state in ENDS:
             values.setdefault("ended_at", now)
@@ -74,6 +79,10 @@ class Photos:
         """Set columns of one photo without changing its state: an intent, or something learnt."""
         with self._store.write():
             self._set(identity, columns)
+
+    def take_up(self, identity: int, state: State, next_try: float | None = None) -> None:
+        """Let a waiting photo go on from ``state``; a try is no step, so its history gets no line."""
+        self.put(identity, state=state.value, resume=None, next_try=next_try)
 
     def leave_batch(self, ids: Iterable[int]) -> None:
         """Take photos out of their batch and forget where they were put; they will go in another one."""

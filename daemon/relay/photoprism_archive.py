@@ -113,6 +113,8 @@ class PhotoPrismArchive:
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
     ) -> dict[int, RelayError]:
         """Fill the batch folder and make it visible; give what went wrong with single photos."""
+        # A try before may have got as far as making the folder visible, and nobody was told: it is made anew.
+        await anyio.to_thread.run_sync(batch_folder.sweep, self._import, batch.name)
         places = assign(groups)
         await anyio.to_thread.run_sync(self._intend, places)
         fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
@@ -164,9 +166,9 @@ class PhotoPrismArchive:
         for path, albums in self._imports(batch, photos):
             await self._client.import_folder(path, albums=albums, timeout=IMPORT_TIMEOUT)
         after = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
-        if len(after) < len(before) or await self._surely_done():
+        if not after or (len(after) < len(before) and not await self._was_busy()) or await self._surely_done():
             return
-        if batch.attempts + 1 < MOST_EMPTY_IMPORTS:
+        if self._heard.busy or batch.attempts + 1 < MOST_EMPTY_IMPORTS:
             raise Transient(
                 "photoprism.busy",
                 "PhotoPrism says that the import is done, but took nothing: it is busy with another import or index",
@@ -191,6 +193,10 @@ class PhotoPrismArchive:
         await anyio.sleep(HEARING)
         if self._heard.busy:
             raise Transient("photoprism.busy", "PhotoPrism is busy with another import or index", retry_after=10.0)
+
+    async def _was_busy(self) -> bool:
+        await anyio.sleep(HEARING)
+        return self._heard.busy
 
     async def _surely_done(self) -> bool:
         await anyio.sleep(HEARING)

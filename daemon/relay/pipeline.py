@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio
@@ -15,6 +16,7 @@ import anyio.to_thread
 
 from daemon.errors import Refused, RelayError, Transient
 from daemon.files.names import word
+from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
 from daemon.pauses import pause
 from daemon.relay.batch import described, groups_of
@@ -101,12 +103,13 @@ class Pipeline:
             seen = self._wake.count
             now = self._clock.wall()
             ready = await anyio.to_thread.run_sync(self._ledger.photos.releasable, now, RELEASE_AT_ONCE)
-            self._releasing = bool(ready) and not self.paused and not self._current.settings.relay.dry_run
+            self._releasing = bool(ready) and not self._stopped()
             if not self._releasing:
                 await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
                 continue
             for photo in ready:
-                await self._release_one(photo)
+                if not self._stopped():
+                    await self._release_one(photo)
             self._wake.set()
 
     async def refreshes(self) -> None:
@@ -149,8 +152,29 @@ class Pipeline:
                 again = [photo.id for photo in photos if photo.state is State.EXAMINED]
                 self._ledger.photos.advance(again, State.SETTLED, now, "examined again after a restart")
 
+        self._forget_vanished()
+
+    def _forget_vanished(self) -> None:
+        """Forget what was only found, and taken away by its owner while nobody watched."""
+        data = self._current.settings.nextcloud.data
+        for photo in self._ledger.photos.by_state(State.FOUND):
+            with suppress(RelayError):
+                try:
+                    with directory_below(data, f"{photo.user}/files/{photo.directory}".rstrip("/")) as folder:
+                        gone = look(folder, photo.name) is None
+                except Refused:
+                    gone = True
+                if gone:
+                    self._ledger.photos.forget(photo.id)
+
+    def _stopped(self) -> bool:
+        """Tell whether nothing may move now."""
+        return self.paused or self._current.settings.relay.dry_run
+
     def _next(self) -> float:
         """Give the seconds until something is due by the clock."""
+        if self._stopped():
+            return IDLE
         now = self._clock.wall()
         due = [one.next_try for one in self._ledger.batches.unfinished() if one.next_try is not None]
         photo = self._ledger.photos.next_due()
@@ -176,27 +200,27 @@ class Pipeline:
             # While the archive cannot take photos in, new ones wait where they are: with their owners.
             return False
         opened: Batch | None = await anyio.to_thread.run_sync(self._open)
-        return opened is not None and await self._batch(opened)
+        if opened is None:
+            return False
+        self._bus.tell("batch.opened", id=opened.id, name=opened.name)
+        return await self._batch(opened)
 
     def _wake_due(self) -> None:
         now = self._clock.wall()
         with self._ledger.write():
             for photo in self._ledger.photos.due(now):
                 if photo.resume is State.ARCHIVED:
-                    attempts = photo.attempts
-                    self._ledger.photos.advance([photo.id], State.ARCHIVED, now, next_try=now, attempts=attempts)
+                    self._ledger.photos.take_up(photo.id, State.ARCHIVED, now)
                 else:
-                    self._ledger.photos.advance([photo.id], State.SETTLED, now, "tried again", attempts=photo.attempts)
+                    self._ledger.photos.take_up(photo.id, State.SETTLED)
 
     def _open(self) -> Batch | None:
         """Make a batch of the groups that have waited longest; groups are never parted."""
         limit = self._current.settings.watch.batch
-        waiting = self._ledger.photos.settled_first(limit + 50)
-        groups = self._still_included(groups_of(waiting))
-        if len(waiting) > limit and len(groups) > 1:
-            groups.pop()  # its members may not all have been read
+        waiting = self._ledger.photos.settled_first(limit)
         taken: list[Photo] = []
-        for group in groups:
+        for first, *_ in self._still_included(groups_of(waiting)):
+            group = self._whole(first)
             if taken and len(taken) + len(group) > limit:
                 break
             taken += group
@@ -207,8 +231,14 @@ class Pipeline:
             for photo in taken:
                 self._ledger.photos.put(photo.id, batch_id=batch.id)
         log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
-        self._bus.tell("batch.opened", id=batch.id, name=batch.name, photos=len(taken))
         return batch
+
+    def _whole(self, first: Photo) -> list[Photo]:
+        """Give the group of a settled photo: its members may lie far apart in a large folder's listing."""
+        if first.group_id is None:
+            return [first]
+        members = self._ledger.photos.of_group(first.group_id)
+        return [photo for photo in members if photo.state is State.SETTLED and photo.batch_id is None]
 
     def _still_included(self, groups: list[list[Photo]]) -> list[list[Photo]]:
         """Leave out, and forget, what belongs to somebody who is not included any more: nothing of it has begun."""
@@ -241,7 +271,7 @@ class Pipeline:
         with self._ledger.write():
             for photo in self._ledger.photos.of_batch(batch.id):
                 if photo.state is State.WAITING and photo.resume and photo.resume is not State.ARCHIVED:
-                    self._ledger.photos.advance([photo.id], photo.resume, self._clock.wall(), attempts=photo.attempts)
+                    self._ledger.photos.take_up(photo.id, photo.resume)
 
     def _batch_waits(self, batch_id: int, error: RelayError) -> None:
         now = self._clock.wall()
@@ -262,9 +292,12 @@ class Pipeline:
 
     async def _fill(self, batch: Batch) -> Batch:
         settled = await self._members(batch, State.SETTLED)
+        if settled:
+            # Asked before anything is read: while the archive is away, photos are not hashed at each try.
+            await self._archive.ready(sum(photo.fingerprint.size for photo in settled))
         for group in groups_of(settled):
-            if not await self._examine.group(group):
-                await self._after_failure(group)
+            await self._examine.group(group)
+            await self._after_failure(group)
         groups = groups_of(await self._members(batch, State.EXAMINED))
         albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
         # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
@@ -304,17 +337,19 @@ class Pipeline:
         """Take a group out of its batch because one of its files changed or went away meanwhile."""
         now = self._clock.wall()
         ids = [photo.id for photo in group]
+        passing = [error for one in ids if (error := trouble.get(one)) and not _settles_anew(error)]
         with self._ledger.write():
             self._ledger.photos.leave_batch(ids)
+            if passing:
+                again = now + pause(max(photo.attempts for photo in group), 30.0)
+                self._ledger.photos.wait(ids, State.SETTLED, passing[0], now, again)
+                return
             for photo in group:
                 error = trouble.get(photo.id)
                 if isinstance(error, Refused):
                     self._ledger.photos.refuse([photo.id], error, now)
-                elif error is None or error.code == "file.changed":
-                    self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
                 else:
-                    again = now + pause(photo.attempts, 30.0)
-                    self._ledger.photos.wait([photo.id], State.SETTLED, error, now, again)
+                    self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
 
     async def _after_failure(self, group: Sequence[Photo]) -> None:
         """Have the watch look again at what changed, and tell what was refused."""
@@ -323,9 +358,19 @@ class Pipeline:
             if now is None:
                 continue
             if now.state is State.FOUND:
+                await anyio.to_thread.run_sync(self._unless_replaced, now)
                 await self._look_again(now.user, now.path)
             elif now.state in {State.REFUSED, State.HELD}:
                 self._tell_end(now)
+
+    def _unless_replaced(self, photo: Photo) -> None:
+        """End a photo that changed if what stands there now has been entered as another one already."""
+        latest = self._ledger.photos.latest(photo.user, photo.path)
+        if latest is not None and latest.id != photo.id:
+            error = Refused(
+                "file.replaced", f"another file has the name {shown(photo.name)} now, which goes its own way"
+            )
+            self._ledger.photos.refuse([photo.id], error, self._clock.wall())
 
     def _move(self, batch: Batch, ids: list[int], state: State, batch_state: BatchState) -> None:
         now = self._clock.wall()
@@ -396,19 +441,31 @@ class Pipeline:
                 hint="see whether somebody deletes or changes files in the archive's folder",
             )
         except RelayError as raised:
-            await anyio.to_thread.run_sync(self._release_waits, photo, raised)
+            await self._not_released(photo, raised)
+            return
+        except Exception as fault:
+            log.exception("%s of %s could not be released", shown(photo.path), photo.user)
+            words = f"a fault of the program kept {shown(photo.name)} of {photo.user} from being released"
+            await self._not_released(photo, Transient("task.crashed", f"{words} ({type(fault).__name__})"))
             return
         await anyio.to_thread.run_sync(self._bring_again, photo, error)
 
-    def _release_waits(self, photo: Photo, error: RelayError) -> None:
+    async def _not_released(self, photo: Photo, error: RelayError) -> None:
+        if await anyio.to_thread.run_sync(self._release_waits, photo, error):
+            self._issues.report("release", error)
+        else:
+            await self._tell_ends([photo.id])
+
+    def _release_waits(self, photo: Photo, error: RelayError) -> bool:
+        """Write down that an original could not be let go; tell whether that is tried again by itself."""
         now = self._clock.wall()
         if worth_waiting(error):
             wanted = error.retry_after if isinstance(error, Transient) else 60.0
             again = now + pause(photo.attempts, wanted)
             self._ledger.photos.wait([photo.id], State.ARCHIVED, error, now, again)
-            self._issues.report("release", error)
-        else:
-            self._ledger.photos.hold([photo.id], error, now)
+            return True
+        self._ledger.photos.hold([photo.id], error, now)
+        return False
 
     def _bring_again(self, photo: Photo, error: RelayError) -> None:
         now = self._clock.wall()
@@ -460,6 +517,11 @@ class Pipeline:
             if photo.id not in self._said:
                 self._said.add(photo.id)
                 log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
+
+
+def _settles_anew(error: RelayError) -> bool:
+    """Tell whether what went wrong with one file leaves the others of its group to be looked at again."""
+    return isinstance(error, Refused) or error.code == "file.changed"
 
 
 def _resume(photo: Photo) -> State:

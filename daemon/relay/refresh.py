@@ -207,9 +207,10 @@ class Refresh:
 
 
 def finish(ledger: Ledger, ids: Sequence[int], now: float) -> None:
-    """Write down that photos have gone all their way. Blocking."""
+    """Write down that photos have gone all their way, but for those put back meanwhile. Blocking."""
     with ledger.write():
-        ledger.photos.advance(ids, State.DONE, now)
+        found = [photo for one in ids if (photo := ledger.photos.get(one))]
+        ledger.photos.advance([photo.id for photo in found if photo.state is State.RELEASED], State.DONE, now)
 
 
 def _count(root: str, folder: str) -> int:
