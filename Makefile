@@ -51,17 +51,21 @@ $(VENV)/.dev: pyproject.toml | $(VENV)/bin/python
 demo: $(VENV)/.runtime
 	@$(VENV)/bin/photon-relay demo $(ARGS)
 
+# A fault of style does not keep the tests from running; it fails the whole at the end.
 # Tests run in as many processes as there are cores; those that share something say so by xdist_group.
-test: lint types
-	@$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS)
+test: $(VENV)/.dev
+	@failed=; \
+	$(MAKE) --no-print-directory lint || failed=1; \
+	$(MAKE) --no-print-directory types || failed=1; \
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS) || failed=1; \
+	test -z "$$failed"
 
 bench: $(VENV)/.dev
 	@command -v rsync >/dev/null || { echo "The benchmark measures rsync too: apt-get install rsync" >&2; exit 1; }
 	@$(VENV)/bin/python -m tests.bench $(ARGS)
 
 lint: $(VENV)/.dev
-	@$(VENV)/bin/ruff check .
-	@$(VENV)/bin/ruff format --check .
+	@$(VENV)/bin/ruff check . && $(VENV)/bin/ruff format --check .
 
 types: $(VENV)/.dev
 	@$(VENV)/bin/mypy
