@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon import __version__
-from daemon.cli import config, control, demo, run
+from daemon.cli import config, control, demo, gate, run
 from daemon.errors import ConfigError, RelayError
 from daemon.settings_file import default_config_path
 
@@ -78,4 +78,5 @@ def parser() -> argparse.ArgumentParser:
     schema = which.add_parser("schema", help="print the JSON schema of the configuration file", parents=[common])
     schema.set_defaults(command=config.schema)
     demo.add_to(commands, common)
+    gate.add_to(commands)
     return top
