@@ -283,7 +283,7 @@ class Pipeline:
             self._ledger.batches.wait(batch_id, error, now, again)
             for photo in self._ledger.photos.of_batch(batch_id):
                 if photo.state in {State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED}:
-                    self._ledger.photos.wait([photo.id], _resume(photo), error, now, again)
+                    self._ledger.photos.wait([photo.id], _resume(photo, batch), error, now, again)
         log.info("batch %s waits %s: %s", batch_id, span_in_words(again - now), error)
 
     async def _members(self, batch: Batch, *states: State) -> list[Photo]:
@@ -385,6 +385,9 @@ class Pipeline:
         return found
 
     async def _import(self, batch: Batch) -> Batch:
+        # Settled in a batch that is filled (a crash in between): nobody would look at them here again.
+        late = [photo.id for photo in await self._members(batch, State.SETTLED)]
+        await anyio.to_thread.run_sync(self._ledger.photos.leave_batch, late)
         placed = await self._members(batch, State.PLACED)
         if placed:
             await anyio.to_thread.run_sync(self._ledger.batches.count_import, batch.id)
@@ -524,12 +527,14 @@ def _settles_anew(error: RelayError) -> bool:
     return isinstance(error, Refused) or error.code == "file.changed"
 
 
-def _resume(photo: Photo) -> State:
+def _resume(photo: Photo, batch: Batch | None) -> State:
     """Give the state that a photo goes on from after its batch was interrupted.
 
-    Examined but not yet placed may mean that the look for duplicates was cut short: that is done again.
+    Examined but not placed may mean, while the batch is still being filled, that the look for duplicates was cut
+    short: that is done again. In a batch that was filled it is a duplicate, which only waits for the proof.
     """
-    return State.SETTLED if photo.state is State.EXAMINED and not photo.place else photo.state
+    filling = batch is None or batch.state is BatchState.OPEN
+    return State.SETTLED if filling and photo.state is State.EXAMINED and not photo.place else photo.state
 
 
 def is_quiet(counts: dict[str, int]) -> bool:
