@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
@@ -249,6 +250,20 @@ def test_what_a_killed_check_left_stays_and_disturbs_nobody(house: House) -> Non
     before = snapshot(house.root)
     assert only(data.rights(house.settings())).level is Level.OK
     doing.make_and_remove(str(house.imports), str(house.data))
+    assert snapshot(house.root) == before
+
+
+@pytest.mark.parametrize("code", [errno.EIO, errno.EROFS, errno.ENOSPC])
+def test_what_fails_half_way_leaves_nothing(house: House, monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def fails(*_: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    before = snapshot(house.root)
+    monkeypatch.setattr(doing, "rename_noreplace", fails)
+    found = data.rights(house.settings())
+    assert levels(found) == [Level.FAILED] * 2
+    with pytest.raises(RelayError):
+        doing.make_and_remove(str(house.imports), str(house.data))
     assert snapshot(house.root) == before
 
 

@@ -141,6 +141,12 @@ async def test_the_innermost_mount_that_holds_the_album_counts(house: House) -> 
     assert "/Photos/Archive/ " in found.message
 
 
+async def test_a_mount_whose_name_begins_alike_is_another(house: House) -> None:
+    house.mounts(MOUNT | {"mount_point": "/Alb"}, MOUNT | {"mount_point": "/"})
+    [found] = await album(house)
+    assert found.code == "album.missing"
+
+
 async def test_seen_by_must_see_it(house: House) -> None:
     house.mounts(MOUNT | {"applicable_users": ["admin"]})
     assert troubles(await album(house, seen_by="carol")) == [
