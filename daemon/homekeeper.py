@@ -41,12 +41,16 @@ class Homekeeper:
         self._clock = clock
         self._one_at_a_time = anyio.Lock()
         self._listed: frozenset[str] = frozenset()
+        self.only: frozenset[str] | None = None
+        """For a sweep of some users: the others are not watched."""
 
     def included(self) -> dict[str, tuple[str, ...]]:
         """Give the folders to watch by user: those who are included and whose home has been listed."""
         users = self._current.settings.users
         return {
-            user: users.rules_for(user).folders for user in sorted(self._listed) if users.decision(user) == "include"
+            user: users.rules_for(user).folders
+            for user in sorted(self._listed if self.only is None else self._listed & self.only)
+            if users.decision(user) == "include"
         }
 
     async def seen(self, homes: frozenset[str]) -> bool:

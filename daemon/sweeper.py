@@ -90,8 +90,10 @@ class Sweeper:
 
     async def preview(self, users: Sequence[str] | None, examine: Examine) -> AsyncIterator[tuple[str, str, str]]:
         """Give each candidate file that stands there now with what would become of it; touches nothing."""
+        homes = await anyio.to_thread.run_sync(self._ledger.homes.all)
+        listed = {user for user, home in homes.items() if home.baseline_at is not None}
         for file in await anyio.to_thread.run_sync(self._candidates, users):
-            yield file.user, file.path, await self._words(file, examine)
+            yield file.user, file.path, await self._words(file, examine, listed=file.user in listed)
 
     def _candidates(self, users: Sequence[str] | None) -> list[Found]:
         settings = self._current.settings
@@ -107,13 +109,17 @@ class Sweeper:
         chunks = look_through(settings.nextcloud.data, targets, rules, swept, wall=self._clock.wall)
         return [file for chunk in chunks for file in chunk if not is_sample(file.path, file.fingerprint.size)]
 
-    async def _words(self, file: Found, examine: Examine) -> str:
+    async def _words(self, file: Found, examine: Examine, *, listed: bool) -> str:
         known = await anyio.to_thread.run_sync(self._ledger.photos.latest, file.user, file.path)
-        if known is not None and known.fingerprint.renamed(file.fingerprint) and known.state is not State.FOUND:
+        begun = known is not None and (known.state not in {State.FOUND, State.SETTLED} or known.batch_id is not None)
+        if known is not None and begun and known.fingerprint.renamed(file.fingerprint):
             return f"known already: {known.state}{' (' + known.message + ')' if known.message else ''}"
-        rules = self._current.settings.users.rules_for(file.user)
-        if not rules.existing and await anyio.to_thread.run_sync(
-            self._ledger.homes.in_baseline, file.user, file.path, file.fingerprint.inode, file.fingerprint.size
+        if not self._current.settings.users.rules_for(file.user).existing and (
+            # A home that is seen for the first time now: all that stands there would be written down as old.
+            not listed
+            or await anyio.to_thread.run_sync(
+                self._ledger.homes.in_baseline, file.user, file.path, file.fingerprint.inode, file.fingerprint.size
+            )
         ):
             return "would stay: it stood there before (users.existing is false)"
         return await examine.preview(_as_photo(file))

@@ -85,12 +85,16 @@ async def _hand_over_or_do(settings: Settings, request: dict[str, Any], say: Cal
         return end
     try:
         async with opened(settings) as app:
-            await app.note_homes()
-            await app.start()
 
             async def tell(text: str) -> None:
                 say(text)
 
+            if request.get("dry_run"):
+                # Nothing runs: what waits from before would go on, and who has a home would be written down.
+                return await answer(app, request, tell)
+            app.homekeeper.only = frozenset(request.get("users", ())) or None
+            await app.note_homes()
+            await app.start()
             async with anyio.create_task_group() as group:
                 group.start_soon(partial(app.run, schedule=False))
                 with anyio.move_on_after(30.0):
@@ -140,14 +144,11 @@ def _summary(end: dict[str, Any]) -> str:
     if end.get("dry_run"):
         return f"{count_in_words(end['files'], 'file')} looked at; nothing was touched"
     words = [f"{count_in_words(end['relayed'], 'photo')} relayed ({size_in_words(end['bytes'])})"]
+    if end["duplicates"]:
+        words.append(count_in_words(end["duplicates"], "duplicate"))
     words += [
         f"{end[key]} {word}"
-        for key, word in (
-            ("duplicates", "duplicates"),
-            ("refused", "refused"),
-            ("waiting", "waiting"),
-            ("held", "held for you"),
-        )
+        for key, word in (("refused", "refused"), ("waiting", "waiting"), ("held", "held for you"))
         if end[key]
     ]
     start = "\r\x1b[2K" if sys.stdout.isatty() else ""
