@@ -168,7 +168,8 @@ FAILED: Final = (
         _line(r".*\bAllowed memory size of \d+ bytes exhausted"),
         _person("occ.memory", "PHP's memory was used up.", "Raise PHP_MEMORY_LIMIT of Nextcloud, 512M at least."),
     ),
-    Known(_line(r"file .* not found$"), _person("occ.unknown_file", "Nextcloud does not know this file.", "")),
+    # A file's name may have newlines in it.
+    Known(_line(r"file [\s\S]{1,4200}? not found$"), _person("occ.unknown_file", "Nextcloud does not know this file.", "")),
 )
 
 

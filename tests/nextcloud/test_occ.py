@@ -215,6 +215,7 @@ async def test_delete_goes_into_the_users_own_bin(cloud: Cloud) -> None:
     assert trashed.stat().st_ino == inode
     assert not await cloud.occ.knows("alice", "In/a.jpg")
     assert await fails(cloud.occ.delete("alice", "In/a.jpg")) == ("occ.unknown_file", False)
+    assert await fails(cloud.occ.delete("alice", "In/two\nlines .jpg")) == ("occ.unknown_file", False)
 
 
 async def test_tags(cloud: Cloud) -> None:
