@@ -27,7 +27,10 @@ class Audit:
         path: str = "",
         note: str = "",
     ) -> None:
-        """Add a line: ``deed`` is ``removed``, ``trashed``, ``archived``, ``tagged``, ``restored`` or ``put back``."""
+        """Add a line.
+
+        ``deed`` is ``removed``, ``trashed``, ``archived``, ``tagged``, ``kept``, ``left alone`` or ``restored``.
+        """
         with self._store.write() as db:
             db.execute(
                 "INSERT INTO audit (at, who, deed, photo_id, user, path, note) VALUES (?, ?, ?, ?, ?, ?, ?)",

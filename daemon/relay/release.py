@@ -15,7 +15,9 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
+from daemon.files.names import MOST_NAMES, kept_name
 from daemon.files.opening import directory_below, file_below, look
 from daemon.files.publishing import made_dirs, rename_noreplace, sync_dir
 from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
@@ -48,6 +50,7 @@ _DEEDS = {
     "tag": "tagged",
     "keep": "kept",
 }
+_NOTHING = "nothing to release"
 
 
 class Release:
@@ -78,7 +81,7 @@ class Release:
             return False
         rules = self._current.settings.users.rules_for(photo.user)
         excluded = self._current.settings.users.decision(photo.user) == "exclude"
-        after = "keep" if excluded else photo.after or rules.after
+        after = "keep" if excluded else rules.after
         await anyio.to_thread.run_sync(partial(self._ledger.photos.put, photo.id, after=after))
         note = _DEEDS[after]
         try:
@@ -93,7 +96,7 @@ class Release:
         except Refused as error:
             await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Nothing stands there, or nothing that is a file: its owner was faster. The archive has the photo.
-            note = f"nothing to release: {error.message}"
+            note = f"{_NOTHING}: {error.message}"
         await anyio.to_thread.run_sync(self._released, photo, after, note)
         return True
 
@@ -160,7 +163,8 @@ class Release:
         try:
             return hidden, hide(folder, photo.name, hidden, expected)
         except RelayError as error:
-            self._ledger.photos.put(photo.id, hidden="")
+            if look(folder, hidden) is None:  # else putting back failed too: the next try begins with it
+                self._ledger.photos.put(photo.id, hidden="")
             if error.code == "file.changed":
                 raise Refused(
                     "file.replaced", "another file has its name now, which goes its own way", **error.context
@@ -225,6 +229,7 @@ class Release:
             if not earlier:
                 raise
             return earlier
+        before = await anyio.to_thread.run_sync(self._bin_of, photo)
         try:
             await self._occ.delete(photo.user, photo.path)
         except NeedsPerson as error:
@@ -233,7 +238,9 @@ class Release:
             # Nextcloud has not seen the file yet (copied in by other means): it looks at the folder, then once more.
             await self._occ.scan(photo.user, photo.directory)
             await self._occ.delete(photo.user, photo.path)
-        return await anyio.to_thread.run_sync(self._in_bin, photo)
+        finally:
+            self._trashed[photo.user, photo.name] = self._clock.wall()
+        return await anyio.to_thread.run_sync(self._in_bin, photo, before)
 
     async def _not_in_the_same_second(self, photo: Photo) -> None:
         """Leave a second between two files of one name: the bin calls both ``name.d<second>``.
@@ -245,7 +252,6 @@ class Release:
         if len(self._trashed) > _MOST_NAMES:
             await self._clock.sleep(1.05)
             self._trashed.clear()
-        self._trashed[key] = self._clock.wall()
 
     def _check(self, photo: Photo) -> None:
         with self._home_folder(photo) as folder:
@@ -263,20 +269,30 @@ class Release:
                         return f"trashed as {shown(entry)} (seen after a restart)"
         return ""
 
-    def _in_bin(self, photo: Photo) -> str:
-        """Look at what lies in the bin now: the examined file, or another one that took its name just before."""
+    def _bin_of(self, photo: Photo) -> frozenset[str]:
+        """Give what lies in the bin under a photo's name."""
+        start = f"{photo.name}.d"
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}"
+        with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
+            return frozenset(one for one in os.listdir(bin_) if one.startswith(start) and one[len(start) :].isdigit())
+        return frozenset()
+
+    def _in_bin(self, photo: Photo, before: frozenset[str]) -> str:
+        """Look at what came into the bin: the examined file, or another one that took its name just before.
+
+        What lay there ``before`` is what its owner has thrown away: it is not looked at.
+        """
         home = f"{self._current.settings.nextcloud.data}/{photo.user}"
         start = f"{photo.name}.d"
         try:
             with directory_below(home, "files_trashbin/files") as bin_:
                 newest, since = "", -1
-                for entry in os.listdir(bin_):
-                    if entry.startswith(start) and entry[len(start) :].isdigit():
-                        found = look(bin_, entry)
-                        if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
-                            return f"trashed as {shown(entry)}"
-                        if int(entry[len(start) :]) > since:
-                            newest, since = entry, int(entry[len(start) :])
+                for entry in self._bin_of(photo) - before:
+                    found = look(bin_, entry)
+                    if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
+                        return f"trashed as {shown(entry)}"
+                    if int(entry[len(start) :]) > since:
+                        newest, since = entry, int(entry[len(start) :])
                 if not newest:
                     return "trashed (the bin has not kept it)"
                 with file_below(bin_, newest) as lying:
@@ -290,16 +306,17 @@ class Release:
         """Put back what was thrown away in the examined file's place: an upload that came in that very moment."""
         with self._home_folder(photo) as folder:
             # Power cut here: in the bin or back under its name, whole; the sweep at the next start finds it.
-            final = photo.name
-            try:
-                rename_noreplace(bin_, name, folder, final)
-            except FileExistsError:
-                final = f"{name} (put back) {photo.name}"
-                rename_noreplace(bin_, name, folder, final)
+            for number in range(MOST_NAMES):
+                final = kept_name(photo.name, number) if number else photo.name
+                with suppress(FileExistsError), told("taking out of the bin", path_of(bin_, name)):
+                    rename_noreplace(bin_, name, folder, final)
+                    break
+            else:
+                return f"{_NOTHING}: a new upload had its name; it lies in the bin as {shown(name)}"
             sync_dir(folder)
             sync_dir(bin_)
         self._ledger.jobs.add("user", photo.user, photo.directory, self._clock.wall())
-        return f"nothing to release: a new upload had its name; it is back as {shown(final)}"
+        return f"{_NOTHING}: a new upload had its name; it is back as {shown(final)}"
 
     async def _tag(self, photo: Photo, tag: str) -> None:
         if self._occ is None:
@@ -315,7 +332,8 @@ class Release:
         now = self._clock.wall()
         with self._ledger.write():
             self._ledger.photos.advance([photo.id], State.RELEASED, now, note, hidden="", after=after)
-            self._ledger.audit.note(now, note, photo_id=photo.id, user=photo.user, path=photo.path)
+            deed = "left alone" if note.startswith(_NOTHING) else _DEEDS.get(after, "removed")
+            self._ledger.audit.note(now, deed, photo_id=photo.id, user=photo.user, path=photo.path, note=note)
             if self._occ is not None and after in {"delete", "archive"}:
                 self._ledger.jobs.add("user", photo.user, photo.directory, now, [photo.id])
                 if after == "archive":

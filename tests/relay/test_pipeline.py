@@ -33,7 +33,7 @@ async def folder_world(make_world: MakeWorld) -> World:
 
 async def test_while_photoprism_is_away_photos_stay_with_their_owners_and_pauses_grow(world: World) -> None:
     assert world.pp is not None
-    world.pp.traps.outage = "503"
+    world.pp.traps.outage = "reset"
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     began = world.clock.time
     pauses, attempts = [], -1
@@ -57,8 +57,7 @@ async def test_while_photoprism_is_away_photos_stay_with_their_owners_and_pauses
         assert held.since == pytest.approx(began, abs=2), "since when it waits, not since the last try"
         world.pp.traps.clear()
         await world.later(301)
-        await world.until(world.quiet)
-    assert world.photo(photo).state is State.DONE
+        await world.until(lambda: world.photo(photo).state is State.DONE)
     lines = [line["state"] for line in world.ledger.photos.history(photo.id)]
     assert len(lines) < 15, f"an outage does not fill the history: {lines}"
 
@@ -87,7 +86,7 @@ async def test_an_outage_does_not_read_the_photos_again_and_again(
             await world.later(301)
         world.pp.traps.clear()
         await world.later(301)
-        await world.until(world.quiet)
+        await world.until(lambda: world.ledger.photos.counts()["done"] == 1)
     assert len(looked) <= 2
 
 
@@ -105,8 +104,7 @@ async def test_while_the_archive_is_away_no_further_batch_is_opened(world: World
         assert world.photo(late).state is State.SETTLED
         world.pp.traps.clear()
         await world.later(400)
-        await world.until(world.quiet)
-    assert world.photo(late).state is State.DONE
+        await world.until(lambda: world.photo(late).state is State.DONE)
 
 
 async def test_one_unreadable_photo_holds_nobody_up(folder_world: World, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -169,8 +167,7 @@ async def test_a_busy_photoprism_is_waited_for_however_long_it_takes(world: Worl
             await world.later(301)
         world.pp.traps.clear()
         await world.later(301)
-        await world.until(world.quiet)
-    assert world.photo(photo).state is State.DONE, world.said()
+        await world.until(lambda: world.photo(photo).state is State.DONE)
 
 
 async def test_groups_are_never_parted_by_the_size_of_a_batch(make_world: MakeWorld) -> None:
@@ -351,7 +348,7 @@ async def test_a_member_that_cannot_be_copied_now_takes_its_group_along(
         assert {world.photo(photo).state for photo in photos} == {State.WAITING}
         monkeypatch.setattr("daemon.relay.folder_archive.copy_into", copy)
         await world.later(301)
-        await world.until(world.quiet)
+        await world.until(lambda: world.photo(photos[1]).state is State.DONE)
     done = [world.photo(photo) for photo in photos]
     assert {photo.state for photo in done} == {State.DONE}
     assert done[0].archived_as.rpartition(".")[0] == done[1].archived_as.rpartition(".")[0]
@@ -368,7 +365,6 @@ async def test_a_photo_replaced_while_its_batch_waited_leaves_no_row_behind(worl
         assert new.id != old.id
         world.pp.traps.clear()
         await world.later(301)
-        await world.until(world.quiet)
         await world.until(lambda: world.photo(new).state is State.DONE)
     assert list(world.archived().values()) == [shot(2)]
     assert world.photo(old).state is State.REFUSED, "its bytes are no more; nothing of it is under way"

@@ -295,6 +295,9 @@ class World:
     def quiet(self) -> bool:
         """Tell whether nothing moves by itself any more (side files that wait for their photo aside)."""
         counts = self.ledger.photos.counts() | {"found": 0}
+        due = self.ledger.photos.next_due()
+        if due is not None and due <= self.clock.time:
+            return False
         return is_quiet(counts) and not [job for job in self.ledger.jobs.pending() if not job.code]
 
     async def relay(self, seconds: float = 20.0) -> None:
