@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import os
 import socket
 from contextlib import suppress
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from anyio.abc import SocketStream
+
+log = logging.getLogger(__name__)
 
 NAME = "control.sock"
 LONGEST_LINE = 1 << 20
@@ -52,6 +55,15 @@ class ControlServer:
             os.close(folder)
 
     async def _handle(self, stream: SocketStream) -> None:
+        """Answer one connection; whatever goes wrong with it ends nothing but it."""
+        try:
+            await self._talk(stream)
+        except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.IncompleteRead, OSError):
+            return  # who asked has gone; the work goes on
+        except Exception:
+            log.exception("a request of the control socket could not be answered")
+
+    async def _talk(self, stream: SocketStream) -> None:
         async with stream:
             try:
                 line = await BufferedByteReceiveStream(stream).receive_until(b"\n", LONGEST_LINE)
@@ -65,9 +77,7 @@ class ControlServer:
                 except RelayError as error:
                     end = {"end": error.as_dict(), "exit": 1}
                 await stream.send(json.dumps(end).encode() + b"\n")
-            except (anyio.BrokenResourceError, anyio.ClosedResourceError, anyio.EndOfStream, anyio.DelimiterNotFound):
-                return  # who asked has gone; the work goes on
-            except ValueError:
+            except (ValueError, anyio.DelimiterNotFound):
                 await stream.send(b'{"end": {"code": "control.odd", "message": "no JSON"}, "exit": 1}\n')
 
 
