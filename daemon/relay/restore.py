@@ -111,6 +111,8 @@ class Restore:
         return None
 
     def _kept(self, photo: Photo, standing: Fingerprint, who: str) -> None:
+        if photo.state is State.RESTORED and photo.fingerprint.renamed(standing):
+            return  # asked for once more, after a restore that was cut short perhaps: nothing is done, nothing written
         now = self._clock.wall()
         with self._ledger.write():
             note = "it stands in its place; it is not taken again"
