@@ -117,15 +117,16 @@ class Trials:
         send.close()
 
         async def one_after_another() -> None:
-            async for plan in receive.clone():
-                found = await self._one(plan, expected, before, command, after, again, traps or {})
-                if found:
-                    self.tally.faults[str(plan)] = found
+            async with receive.clone() as mine:
+                async for plan in mine:
+                    found = await self._one(plan, expected, before, command, after, again, traps or {})
+                    if found:
+                        self.tally.faults[str(plan)] = found
 
-        async with anyio.create_task_group() as group:
-            for _ in range(len(self._idle)):
-                group.start_soon(one_after_another)
-        receive.close()
+        with receive:
+            async with anyio.create_task_group() as group:
+                for _ in range(len(self._idle)):
+                    group.start_soon(one_after_another)
 
     async def _one(
         self,

@@ -121,7 +121,9 @@ class World:
         self._put(self.data / ALICE / "files/Archived" / FOLDER / "IMG_0001.jpg", samples.jpeg(LATER, 100))
         if self.configuration.via == "folder":
             self._put(self.archive / TAKEN_NAME, samples.jpeg(LATER, 101))
-        (self.root / "photon-relay.yaml").write_text(yaml.safe_dump(self._settings(), allow_unicode=True))
+        for settle in ("0s", "300ms"):
+            settings = self._settings() | {"watch": {"settle": settle, "partner": "1s"}}
+            (self.root / f"settle-{settle}.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
         if self.configuration.occ:
             self._scan()
 
@@ -163,7 +165,6 @@ class World:
                 "import": str(self.imports),
                 "originals": str(self.archive),
             },
-            "watch": {"settle": "0s", "partner": "1s"},
             "relay": {"min_free": "1MiB"},
             "ui": {"listen": "127.0.0.1:0"},
             "state": str(self.root / "state"),

@@ -62,8 +62,10 @@ class Program:
 
         assert self._process.stdin is not None
         assert self._process.stdout is not None
+        # Only a sweep may take what stands, without waiting for it to be quiet.
+        settle = "0s" if argv[0] == "sweep" else "300ms"
         request = {
-            "argv": ["--config", str(folder / "photon-relay.yaml"), *argv],
+            "argv": ["--config", str(folder / f"settle-{settle}.yaml"), *argv],
             "folder": str(folder),
             "plan": None if plan is None else [str(plan.point), plan.when, plan.late],
         }
