@@ -16,7 +16,8 @@ RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates libimage-exiftool-perl python3 tzdata \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/* \
-    && install -d -o 33 -g 33 -m 0770 /config /state /gate
+    && install -d -o 33 -g 33 -m 0770 /config /state \
+    && install -d -o 0 -g 33 -m 0750 /gate
 
 # ---- the libraries: exactly those of requirements.lock, each proved by its hash; wheels only, nothing is compiled ----
 FROM system AS libraries
@@ -52,6 +53,7 @@ RUN /opt/photon-relay/bin/python -m compileall -q -j 0 --invalidation-mode unche
 FROM system
 COPY --from=libraries /opt/photon-relay /opt/photon-relay
 COPY docker/photon-relay /usr/local/bin/photon-relay
+COPY docker/folders /usr/local/bin/photon-relay-folders
 # HOME: exiftool would run a .ExifTool_config that it finds there as Perl, so it is a place that cannot exist.
 ENV PHOTON_RELAY_CONFIG=/config/photon-relay.yaml \
     PHOTON_RELAY__STATE=/state \
@@ -63,7 +65,6 @@ ENV PHOTON_RELAY_CONFIG=/config/photon-relay.yaml \
     PYTHONUNBUFFERED=1
 COPY --from=program /opt/photon-relay/app /opt/photon-relay/app
 USER 33:33
-VOLUME ["/config", "/state"]
 EXPOSE 8080
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=30s --timeout=15s --start-period=60s --retries=3 CMD ["photon-relay", "health"]
