@@ -26,6 +26,8 @@ from daemon.text import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from anyio.abc import TaskStatus
+
     from daemon.gate.rules import Rules
 
 log = logging.getLogger("daemon.gate")
@@ -123,7 +125,7 @@ async def serve(place: Place, allowed: Rules, *, limits: Limits | None = None) -
         listener = await open_door(place.listen, gid=place.gid)
         try:
             async with listener, anyio.create_task_group() as tasks:
-                tasks.start_soon(_until_told, tasks.cancel_scope)
+                await tasks.start(_until_told, tasks.cancel_scope)
                 tasks.start_soon(_greet, upstream)
                 log.info(
                     "listens at %s for exec in %s as %s",
@@ -136,8 +138,9 @@ async def serve(place: Place, allowed: Rules, *, limits: Limits | None = None) -
             place.listen.unlink(missing_ok=True)
 
 
-async def _until_told(scope: anyio.CancelScope) -> None:
+async def _until_told(scope: anyio.CancelScope, *, task_status: TaskStatus[None]) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for _ in signals:
             scope.cancel()
 
