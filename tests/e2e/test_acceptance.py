@@ -53,7 +53,7 @@ def _by_hand(data: Path) -> list[Upload]:
         note(user, "InstantUpload/copied.png", copied)
         # What a killed request left, and what is no photo: both stay for ever.
         uploads.abandon(data / user, "InstantUpload/Edited/IMG_8.jpg", photo)
-        uploads.put(data / user, "InstantUpload/notes.txt", b"milk, eggs", when)
+        uploads.put(data / user, "InstantUpload/notes.pdf", b"%PDF-1.5 milk, eggs", when)
     return made
 
 
@@ -74,15 +74,16 @@ def test_a_thousand_uploads_by_five_people_and_two_outages(tmp_path: Path) -> No
     with World(tmp_path, USERS, samples_too=True) as world:
         world.configure(
             users={"include": {user: {"after": after} for user, after in RULES.items()}},
-            watch={"settle": "1s"},
+            watch={"settle": "1s", "batch": 80},
             log={"format": "json"},
         )
         world.prism.start()
+        world.prism.traps(seconds_per_photo=0.02)
         world.start(hasty=False)
         truth: list[Upload] = []
         phones = threading.Thread(
             target=lambda: truth.extend(
-                asyncio.run(uploads.trickle(world.data, USERS, 945, seed=4, pause=0.04, live=0.12))
+                asyncio.run(uploads.trickle(world.data, USERS, 960, seed=4, pause=0.04, live=0.12))
             )
         )
         phones.start()
@@ -113,16 +114,15 @@ def test_a_thousand_uploads_by_five_people_and_two_outages(tmp_path: Path) -> No
 
 def _outages(world: World) -> None:
     """Take PhotoPrism away in mid-import for some seconds; later let it restart in mid-import by itself."""
-    done = "SELECT 1 FROM photos WHERE state = 'done'"
-    world.until(lambda: len(world.rows(done)) > 60, "the first photos", 90)
-    world.prism.traps(seconds_per_photo=0.02)
-    world.until(lambda: world.prism.state()["running"], "an import", 60)
+    proved = "SELECT 1 FROM photos WHERE proved_at IS NOT NULL"
+    world.until(lambda: len(world.prism.imported()) > 1 and world.prism.state()["running"], "an import", 60)
     world.prism.kill()
     world.until(lambda: world.rows("SELECT 1 FROM batches WHERE code LIKE 'photoprism.%'"), "a batch that waits", 30)
     threading.Event().wait(5)
+    assert len(world.photos()) > len(world.rows(proved)), "photos wait"
     world.prism.start()
-    before = len(world.rows(done))
-    world.until(lambda: len(world.rows(done)) > before + 60, "photos after the outage", 90)
+    before = len(world.rows(proved))
+    world.until(lambda: len(world.rows(proved)) > before + 60, "photos after the outage", 60)
     world.prism.traps(crash_after=5)
     world.until(lambda: world.prism.state()["traps"]["crash_after"] is None, "a restart in mid-import", 60)
 
@@ -131,8 +131,8 @@ def _homes(world: World, user: str, after: str, mine: list[Upload]) -> None:
     """Look at what stands in one person's home: what the rule says, and nothing else missing."""
     files = world.files(f"{user}/files")
     watched = {path for path in files if path.startswith("InstantUpload/")}
-    left = {path for path in watched if not path.endswith((".part", "notes.txt"))}
-    assert len(watched - left) == 2, "abandoned part files and texts stay"
+    left = {path for path in watched if not path.endswith((".part", "notes.pdf"))}
+    assert len(watched - left) == 2, "abandoned part files and what is no photo stay"
     stand = {one.path for one in mine}
     assert left == (stand if after in {"tag", "keep"} else set())
     bin_ = sorted(path.rpartition(".d")[0] for path in world.files(f"{user}/files_trashbin/files"))
