@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -11,9 +11,6 @@ from daemon.errors import ConfigError
 from daemon.gate.rules import COMMANDS, PREFIX, USERS, Rules, from_environment, from_file
 from daemon.gate.run import VARIABLES, read_place, read_rules
 from daemon.nextcloud.container import CANDIDATES
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def environment(**values: str) -> dict[str, str]:
@@ -169,3 +166,8 @@ def test_files_that_cannot_be(file: Path, text: str) -> None:
 def test_no_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError):
         from_file(tmp_path / "none", daemon_uid=NOBODY)
+
+
+def test_the_documentation_has_every_variable() -> None:
+    table = (Path(__file__).parents[2] / "docs" / "gate.md").read_text("utf-8")
+    assert all(f"| `{PREFIX}{name}` | {words} |\n" in table for name, words in VARIABLES.items())
