@@ -25,7 +25,9 @@ RULES = {
     "2656a3c0-30b2-1032-8c1e-b1b0c4d5e6f7": "keep",
 }
 USERS = list(RULES)
-AAE = b'<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>adjustmentBaseVersion</key></dict></plist>'
+AAE = b'<?xml version="1.0"?><plist version="1.0"><dict><key>adjustmentBaseVersion</key></dict></plist>'
+    b'<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>adjustmentBaseVersion</key></dict></plist>'
+)
 
 
 def _by_hand(data: Path) -> list[Upload]:

@@ -232,9 +232,7 @@ class World:
 
     def photos(self, user: str = "%", path: str = "%") -> list[sqlite3.Row]:
         """Give the photos in the ledger whose user and path match these patterns, oldest first."""
-        return self.rows(
-            "SELECT * FROM photos WHERE user LIKE ? AND CAST(path AS TEXT) LIKE ? ORDER BY id", user, path
-        )
+        return self.rows("SELECT * FROM photos WHERE user LIKE ? AND CAST(path AS TEXT) LIKE ? ORDER BY id", user, path)
 
     def photo(self, name: str) -> sqlite3.Row:
         """Give the newest photo in the ledger whose path ends so."""
@@ -272,7 +270,7 @@ class World:
         )  # fmt: skip
 
     def until_done(self, count: int | None = None, seconds: float = 45.0) -> None:
-        """Wait until ``count`` photos (all there are) have come to an end or are held, and no folder is to be scanned."""
+        """Wait until ``count`` photos (all there are) have ended or are held, and no folder is to be scanned."""
 
         def quiet() -> bool:
             photos = self.photos()
