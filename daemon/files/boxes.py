@@ -53,7 +53,10 @@ def movie_facts(file: Window, size: int) -> MovieFacts:
         if box.kind == b"mvhd":
             created = _movie_header(_content(file, box))
         elif box.kind == b"meta":
-            keys = _keys(file, box)
+            keys |= _keys(file, box)
+        elif box.kind == b"udta" and (meta := _first(file, box.start, box.end, b"meta")) is not None:
+            # Cameras have the keys beside the tracks; ffmpeg, and what is built on it, has them one box deeper.
+            keys = _keys(file, meta) | keys
     return MovieFacts(created, keys.get(_CREATION_DATE), keys.get(_CONTENT_IDENTIFIER))
 
 

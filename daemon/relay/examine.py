@@ -6,6 +6,7 @@ it may not move: encrypted by the server, empty, not what its name says, put bac
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.relay.archive import Archive
+
+log = logging.getLogger(__name__)
 
 _MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
 
@@ -73,6 +76,11 @@ class Examine:
                 await anyio.to_thread.run_sync(self._failed, group, photo, error)
                 if not isinstance(error, Refused):
                     return []
+            except Exception as fault:
+                # Readers of metadata meet files that nobody has thought of: one such file must not stop the others.
+                log.exception("%s of %s could not be examined", shown(photo.path), photo.user)
+                await anyio.to_thread.run_sync(self._failed, group, photo, _crashed(photo, fault))
+                return []
             else:
                 await anyio.to_thread.run_sync(self._write, photo, found)
                 going.append(photo.id)
@@ -206,6 +214,14 @@ class Examine:
             )
             return []
         return await anyio.to_thread.run_sync(self._left, [photo.id for photo in group])
+
+
+def _crashed(photo: Photo, fault: Exception) -> NeedsPerson:
+    return NeedsPerson(
+        "task.crashed",
+        f"{shown(photo.name)} of {photo.user} cannot be examined: a fault of the program ({type(fault).__name__})",
+        hint="please report it with the lines in the log; a sweep tries it again",
+    )
 
 
 def _put(ledger: Ledger, identity: int, columns: dict[str, Any]) -> None:

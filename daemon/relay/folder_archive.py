@@ -86,6 +86,7 @@ class FolderArchive:
 
     def _place_group(self, batch: Batch, group: Sequence[Photo], beside: list[Photo]) -> dict[int, RelayError]:
         wanted = self._wanted(group, beside)
+        self._intend(group, wanted)
         made: dict[int, str] = {}
         try:
             for photo in group:

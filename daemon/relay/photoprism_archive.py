@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -11,7 +12,7 @@ import anyio
 import anyio.to_thread
 from blake3 import blake3
 
-from daemon.errors import RelayError, Transient
+from daemon.errors import Refused, RelayError, Transient
 from daemon.files.names import placed_name
 from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
@@ -118,12 +119,13 @@ class PhotoPrismArchive:
         places = assign(groups)
         await anyio.to_thread.run_sync(self._intend, places)
         fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
+        missing = {identity for identity, content in fetched.items() if content is None}
 
         def extras(folder: int, group: Sequence[Photo], _subfolder: str) -> None:
             names = {places[photo.id][1] for photo in group}
             for photo in companions.get(group[0].group_id or group[0].id, []):
-                if placed_name(photo.name) not in names:
-                    _copy_companion(folder, placed_name(photo.name), self.root, photo, fetched[photo.id])
+                if photo.id not in missing and placed_name(photo.name) not in names:
+                    _copy_companion(folder, placed_name(photo.name), self.root, photo, fetched[photo.id] or b"")
 
         data = self._current.settings.nextcloud.data
         fill = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras, self._workers())
@@ -140,12 +142,22 @@ class PhotoPrismArchive:
             for identity, (subfolder, name) in places.items():
                 self._ledger.photos.put(identity, place=f"{subfolder}/{name}")
 
-    async def _companion(self, photo: Photo) -> bytes:
-        """Give an archived file's bytes where the originals are not mounted; else nothing, it is copied on the disk."""
+    async def _companion(self, photo: Photo) -> bytes | None:
+        """Give an archived file's bytes where the originals are not mounted; else nothing, it is copied on the disk.
+
+        ``None`` where the archive does not have it any more: then the late partner goes without it.
+        """
         if self.root:
             return b""
-        async with self._client.download(_hex(photo)) as blocks:
-            return b"".join([block async for block in blocks])
+        if await self._client.lookup(_hex(photo)) is None:
+            return None
+        try:
+            async with self._client.download(_hex(photo)) as blocks:
+                return b"".join([block async for block in blocks])
+        except Transient as error:
+            if error.code == "photoprism.download_failed":
+                return None
+            raise
 
     def already_placed(self, batch: Batch) -> bool:
         """Tell whether a batch had become visible before a crash; a half-made folder of it is swept."""
@@ -348,7 +360,8 @@ def _hex(photo: Photo) -> str:
 def _copy_companion(folder: int, name: str, root: str, photo: Photo, fetched: bytes) -> None:
     """Put a copy of an archived main file beside the partner that came too late, so that PhotoPrism joins them."""
     if root:
-        with file_below(root, photo.archived_as) as archived:
+        # Somebody has taken it out of the archive meanwhile: the late partner goes without it.
+        with suppress(Refused), file_below(root, photo.archived_as) as archived:
             copy_into(
                 archived.fd,
                 folder,

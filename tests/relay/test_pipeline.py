@@ -296,9 +296,9 @@ async def test_what_is_held_at_its_release_is_told(
 
     monkeypatch.setattr(world.release, "photo", no)
     with world.bus.listen() as heard:
-        await world.relay()
+        async with world.running():
+            await world.until(lambda: [e.data["id"] for e in heard._queue if e.type == "photo.held"] == [photo.id])
     assert world.photo(photo).state is State.HELD
-    assert [event.data["id"] for event in heard._queue if event.type == "photo.held"] == [photo.id]
     assert "a person must look" in caplog.text
 
 

@@ -294,7 +294,8 @@ class World:
 
     def quiet(self) -> bool:
         """Tell whether nothing moves by itself any more (side files that wait for their photo aside)."""
-        counts = self.ledger.photos.counts() | {"found": 0}
+        counts = self.ledger.photos.counts()
+        counts["found"] = sum(photo.role == "main" for photo in self.ledger.photos.by_state(State.FOUND))
         due = self.ledger.photos.next_due()
         if due is not None and due <= self.clock.time:
             return False
