@@ -21,6 +21,7 @@ from daemon.logs import set_up
 from daemon.nextcloud.make import make_occ
 from daemon.photoprism.client import PhotoPrism
 from daemon.settings_file import ensure_default, load
+from daemon.text import shown
 
 if TYPE_CHECKING:
     from argparse import Namespace
@@ -31,9 +32,14 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace) -> int:
     """Run the daemon until it is told to stop."""
-    ensure_default(arguments.config)
+    made = ensure_default(arguments.config)
     loaded = load(arguments.config, os.environ)
     set_up(loaded.settings.log.level, loaded.settings.log.format)
+    if made:
+        logging.getLogger("daemon").warning(
+            "first start: %s was made, with every setting explained; `photon-relay check` says what is to be filled in",
+            shown(str(arguments.config)),
+        )
     for warning in loaded.warnings:
         logging.getLogger("daemon").warning("%s", warning)
     try:
