@@ -1,0 +1,52 @@
+"""Somebody has taken over the daemon: what do they find in its container, and what can they do at the gate?
+
+The gate's own tests have the whole table of attacks; these few come from where they would come from.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+from typing import Any
+
+from tests.e2e_engine.engine import PYTHON, docker
+
+HERE = Path(__file__).parent
+
+
+def _run(container: str, script: str, *words: str) -> Any:
+    """Run a script in a container where no file can be put."""
+    done = subprocess.run(
+        ["docker", "exec", "--interactive", container, PYTHON, "-", *words],
+        input=(HERE / script).read_text(),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def look_around(relay: str) -> dict[str, Any]:
+    """Tell what the daemon's container is, seen from inside."""
+    found: dict[str, Any] = _run(relay, "look_around.py")
+    return found
+
+
+def all_is_refused(relay: str, gate: str, nextcloud: str) -> None:
+    """Try some thirty requests at the gate; not one may be carried out, and the gate must serve on."""
+    before = docker("ps", "--all", "--quiet", "--no-trunc")
+    answers: dict[str, str] = _run(relay, "at_the_gate.py", nextcloud, gate)
+    good = {name for name in answers if name.startswith("good:")}
+    assert {name: answers[name] for name in good} == dict.fromkeys(good, "201"), answers
+    let_in = {name: said for name, said in answers.items() if name not in good and said not in REFUSALS}
+    assert let_in == {}
+    assert len(answers) - len(good) >= 30
+    assert docker("ps", "--all", "--quiet", "--no-trunc") == before
+    docker("exec", gate, "photon-relay", "gate", "--check")
+    assert docker("logs", gate, check=False).count("refused") >= 30
+
+
+REFUSALS = frozenset({"400", "403", "404", "405", "408", "411", "413", "414", "417", "429", "431", "501", "closed"})
