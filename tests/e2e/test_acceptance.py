@@ -26,8 +26,6 @@ RULES = {
 }
 USERS = list(RULES)
 AAE = b'<?xml version="1.0"?><plist version="1.0"><dict><key>adjustmentBaseVersion</key></dict></plist>'
-    b'<?xml version="1.0" encoding="UTF-8"?><plist version="1.0"><dict><key>adjustmentBaseVersion</key></dict></plist>'
-)
 
 
 def _by_hand(data: Path) -> list[Upload]:
