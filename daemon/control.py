@@ -70,12 +70,19 @@ class ControlServer:
                 request = json.loads(line)
 
                 async def say(text: str) -> None:
-                    await stream.send(json.dumps({"line": text}).encode() + b"\n")
+                    with suppress(anyio.BrokenResourceError, anyio.ClosedResourceError):
+                        # Who asked may have gone meanwhile; the work goes on.
+                        await stream.send(json.dumps({"line": text}).encode() + b"\n")
 
                 try:
                     end = await self._answer(request, say)
                 except RelayError as error:
                     end = {"end": error.as_dict(), "exit": 1}
+                except Exception as fault:
+                    # One request that fails must not take the daemon along.
+                    log.exception("a request of the control socket failed")
+                    words = f"a fault of the program ({type(fault).__name__}); the daemon's log says more"
+                    end = {"end": {"code": "task.crashed", "message": words, "hint": "please report it"}, "exit": 1}
                 await stream.send(json.dumps(end).encode() + b"\n")
             except (ValueError, anyio.DelimiterNotFound):
                 await stream.send(b'{"end": {"code": "control.odd", "message": "no JSON"}, "exit": 1}\n')
@@ -122,6 +129,8 @@ async def ask(
                     return message
     except TimeoutError:
         raise Transient("control.silent", "the running daemon does not answer") from None
+    except OSError:
+        pass  # it went away with our request unread
     finally:
         writer.close()
     raise Transient("control.silent", "the running daemon went away before it was done")

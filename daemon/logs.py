@@ -59,8 +59,8 @@ class TextFormatter(logging.Formatter):
         area = record.name.removeprefix("daemon.")
         line = f"{_when(record)} {record.levelname:<7} {area}: {shown(record.getMessage(), 2000)}"
         if record.exc_info:
-            trace = redact.clean(self.formatException(record.exc_info)).replace("\n", "\n  | ")
-            line += f"\n  | {trace}"
+            trace = redact.clean(self.formatException(record.exc_info))
+            line += "".join(f"\n  | {shown(each, 2000)}" for each in trace.splitlines())
         return line
 
 
@@ -76,13 +76,19 @@ class JsonFormatter(logging.Formatter):
             "message": shown(record.getMessage(), 2000),
         }
         entry |= {
-            key: shown(value, 2000) if isinstance(value, str) else value
+            key: shown(value, 2000) if isinstance(value, str) else _plain(value)
             for key, value in record.__dict__.items()
             if key not in _STANDARD
         }
         if record.exc_info:
-            entry["trace"] = redact.clean(self.formatException(record.exc_info))
-        return json.dumps(entry, ensure_ascii=False, default=repr)
+            entry["trace"] = [shown(each, 2000) for each in self.formatException(record.exc_info).splitlines()]
+        # All of it at once: a secret may stand in what a line carries as well as in its message.
+        return redact.clean(json.dumps(entry, ensure_ascii=False))
+
+
+def _plain(value: object) -> object:
+    """Give a value as JSON has it: numbers, true, false and null as they are, anything else as safe text."""
+    return value if value is None or isinstance(value, (bool, int, float)) else shown(repr(value), 2000)
 
 
 def set_up(level: str, form: str) -> None:

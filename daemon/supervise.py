@@ -5,9 +5,11 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio
+
 from daemon.errors import NeedsPerson, RelayError
 from daemon.pauses import pause
-from daemon.text import span_in_words
+from daemon.text import shown, span_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -19,6 +21,8 @@ log = logging.getLogger(__name__)
 
 LONG = 600.0
 """A loop that ran for so many seconds before it crashed starts its pauses anew."""
+WELL = 60.0
+"""Seconds after which a loop that was started again counts as well."""
 
 
 class Supervisor:
@@ -32,23 +36,17 @@ class Supervisor:
     async def keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
         """Run ``loop`` until it returns by itself or is cancelled; whatever it raises else, run it again."""
         crashes = 0
+        told: RelayError | None = None
         while True:
             started = self._clock.monotonic()
             self.running[name] = True
             try:
-                await loop()
-            except RelayError as error:
-                self._issues.report(name, error)
+                await self._run(name, loop, told)
             except Exception as error:
-                log.exception("the loop %s crashed", name)
-                self._issues.report(
-                    name,
-                    NeedsPerson(
-                        "task.crashed",
-                        f"the part {name} stopped with a fault of the program ({type(error).__name__}: {error})",
-                        hint="it is started again; please report it with the lines in the log",
-                    ),
-                )
+                told = _told(name, error)
+                if told.code == "task.crashed":
+                    log.exception("the loop %s crashed", name)
+                self._issues.report(name, told)
             else:
                 self.running[name] = False
                 return
@@ -59,3 +57,31 @@ class Supervisor:
             crashes += 1
             log.warning("the loop %s is started again in %s", name, span_in_words(seconds))
             await self._clock.sleep(seconds)
+
+    async def _run(self, name: str, loop: Callable[[], Awaitable[None]], told: RelayError | None) -> None:
+        """Run a loop once; what was told of its last crash is taken back when it has run well for a while."""
+        if told is None:
+            await loop()
+            return
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._well_again, name, told.code)
+            await loop()
+            group.cancel_scope.cancel()
+
+    async def _well_again(self, name: str, code: str) -> None:
+        await self._clock.sleep(WELL)
+        if any(issue.about == name and issue.code == code for issue in self._issues.all()):
+            self._issues.clear(name)
+
+
+def _told(name: str, error: Exception) -> RelayError:
+    """Give an error of ours as it is, also from inside a group, and a fault of the program in words."""
+    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+        error = error.exceptions[0]
+    if isinstance(error, RelayError):
+        return error
+    return NeedsPerson(
+        "task.crashed",
+        f"the part {name} stopped with a fault of the program ({type(error).__name__}: {shown(str(error))})",
+        hint="it is started again; please report it with the lines in the log",
+    )
