@@ -17,7 +17,7 @@ RUN apt-get update \
     && apt-get clean \
     && rm -rf /var/lib/apt/lists/* /var/cache/debconf/*-old /var/lib/dpkg/*-old /var/log/* \
     && install -d -o 33 -g 33 -m 0770 /config /state \
-    && install -d -o 0 -g 33 -m 0750 /gate
+    && install -d -m 0755 /gate
 
 # ---- the libraries: exactly those of requirements.lock, each proved by its hash; wheels only, nothing is compiled ----
 FROM system AS libraries

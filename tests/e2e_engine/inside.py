@@ -40,7 +40,10 @@ def upload(root: Path, users: list[str], count: int, seed: int, pause: float) ->
 def clear(root: Path) -> dict[str, Any]:
     """Remove everything below, whoever it belongs to."""
     for path in root.iterdir():
-        shutil.rmtree(path)
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
     return {}
 
 
