@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, NoReturn
+from typing import TYPE_CHECKING, Any, Final
 
 from daemon.gate.arguments import check_occ
 from daemon.gate.denied import Denied
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from daemon.gate.rules import Rules
-
-WORDS: Final = 32
-"""Words of a command line at most, ``php occ`` and the like included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +72,7 @@ def read_create(body: bytes, named: str, rules: Rules) -> Exec:
     _only(asked, _CREATE)
     if not isinstance(user, str) or user not in rules.users:
         raise Denied(f"the user {user!r} is not allowed")
-    if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv) or len(argv) > WORDS:
+    if not isinstance(argv, list) or not all(isinstance(word, str) for word in argv):
         raise Denied("Cmd is not a list of words")
     if any("\0" in word or _has_surrogates(word) for word in argv):
         raise Denied("Cmd has a word that is no text")
@@ -116,7 +113,7 @@ def _only(asked: Mapping[str, Any], known: Mapping[str, Callable[[Any], bool]]) 
 
 def _object(body: bytes) -> dict[str, Any]:
     try:
-        found = json.loads(body.decode(), object_pairs_hook=_pairs, parse_constant=_no_constant)
+        found = json.loads(body.decode(), object_pairs_hook=_pairs)
     except (ValueError, RecursionError):
         raise Denied("the body is not JSON") from None
     if not isinstance(found, dict):
@@ -129,10 +126,6 @@ def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) != len(pairs):
         raise Denied("the body has a key twice")
     return found
-
-
-def _no_constant(name: str) -> NoReturn:
-    raise ValueError(name)
 
 
 def _has_surrogates(word: str) -> bool:

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daemon.gate.bodies import read_create
+from daemon.gate.denied import Denied
 from tests.gate.conftest import RULES, STATUS, UPGRADE, exec_body, request
 from tests.gate.engine_standin import OTHER, OURS, STOPPED, container
 
@@ -55,6 +57,9 @@ REQUESTS = {
     "session": request("POST", "/session", b"", Connection="Upgrade", Upgrade="h2c"),
     "resize an exec": request("POST", f"/exec/{'0' * 64}/resize?h=1&w=1", {}),
     "another method": request("PUT", "/version"),
+    "a method with a body": request("POST", "/version", b""),
+    "a list by POST": request("POST", "/containers/json?all=1", b""),
+    "an exec by GET": request("GET", EXEC),
     "ping by HEAD": request("HEAD", "/_ping"),
     "options": request("OPTIONS", "*"),
     "connect": request("CONNECT", "docker:80"),
@@ -80,6 +85,8 @@ REQUESTS = {
     "a small method": request("get", "/version"),
     "an old protocol": b"GET /version HTTP/1.0\r\nHost: x\r\n\r\n",
     "a new protocol": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+    "a protocol of tomorrow": b"GET /version HTTP/1.11\r\nHost: x\r\n\r\n",
+    "a word behind the protocol": b"GET /version HTTP/1.1 x\r\nHost: x\r\n\r\n",
     "no protocol": b"GET /version\r\n\r\n",
     "two blanks": b"GET  /version HTTP/1.1\r\nHost: x\r\n\r\n",
     "a tab": b"GET\t/version HTTP/1.1\r\nHost: x\r\n\r\n",
@@ -97,6 +104,7 @@ REQUESTS = {
     "many fields": b"GET /version HTTP/1.1\r\nHost: x\r\n" + b"".join(b"X-%d: y\r\n" % n for n in range(40)) + b"\r\n",
     "a large field": request("GET", "/version", X_Large="x" * 4000),
     "a large head": request("GET", "/version", **{f"X_{n}": "x" * 1000 for n in range(12)}),
+    "a head without an end": b"GET /version HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 20_000,
     "a large target": request("GET", "/version" + "x" * 4000),
     "chunks": request("POST", EXEC, Content_Type="application/json", Transfer_Encoding="chunked") + b"0\r\n\r\n",
     "chunks and a length": request("POST", EXEC, exec_body(), Transfer_Encoding="chunked"),
@@ -369,3 +377,11 @@ async def test_faults_of_the_engine_are_told_apart(scene: Scene) -> None:
         said = await scene.ask("GET", f"/exec/{ours}/json")
         assert said.status == expected
         assert "\n" not in said.json["message"]
+
+
+@pytest.mark.parametrize("word", ["a\0", "\ud800"])
+def test_words_that_no_command_line_can_have(word: str) -> None:
+    # Even where the rules have them.
+    rules = replace(RULES, also=((word,),))
+    with pytest.raises(Denied, match="no text"):
+        read_create(json.dumps(exec_body(Cmd=["php", "occ", word])).encode(), OURS, rules)
