@@ -18,6 +18,7 @@ from daemon.errors import Refused, RelayError, Transient
 from daemon.files.names import word
 from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
+from daemon.nextcloud.homes import check_data
 from daemon.pauses import pause
 from daemon.relay.batch import described, groups_of
 from daemon.relay.partners import companions
@@ -293,6 +294,7 @@ class Pipeline:
     async def _fill(self, batch: Batch) -> Batch:
         settled = await self._members(batch, State.SETTLED)
         if settled:
+            await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             await self._archive.ready(sum(photo.fingerprint.size for photo in settled))
         for group in groups_of(settled):

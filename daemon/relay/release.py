@@ -79,6 +79,8 @@ class Release:
             photo = again
         if not await self._archive.still(photo):
             return False
+        # A marker that has gone says that this may be another directory: nothing is taken away from it.
+        await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
         rules = self._current.settings.users.rules_for(photo.user)
         excluded = self._current.settings.users.decision(photo.user) == "exclude"
         after = "keep" if excluded else rules.after
