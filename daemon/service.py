@@ -130,7 +130,8 @@ class Service:
         swept = await self._sweeper.now("asked for", users or None, settle=settle)
         counts = await anyio.to_thread.run_sync(self._ledger.photos.counts)
         going = sum(count for state, count in counts.items() if state in _SHOWN)
-        await say(f"{count_in_words(swept.files, 'file')} looked at, {count_in_words(going, 'photo')} to relay")
+        if going:
+            await say(f"{count_in_words(swept.files, 'file')} looked at, {count_in_words(going, 'photo')} to relay")
         await self._until_quiet(say)
         return await anyio.to_thread.run_sync(self._summary, began)
 
