@@ -11,6 +11,7 @@ import sys
 
 from daemon import pauses
 from daemon.photoprism import transport
+from daemon.photoprism.client import PhotoPrism
 from daemon.relay import confirm, photoprism_archive
 
 
@@ -21,6 +22,7 @@ def shorten() -> None:
     transport.FIRST_PAUSE = 1.0
     transport.LONGEST_PAUSE = 2.0
     confirm.BETWEEN_INDEXINGS = 0.5
+    (PhotoPrism.__init__.__kwdefaults__ or {})["timeout"] = 5.0
     photoprism_archive.UNSYNCED = float(os.environ.get("HASTY_UNSYNCED", "1"))
 
 

@@ -146,6 +146,7 @@ def test_without_its_marker_the_data_directory_is_not_touched(world: World) -> N
     put(world, "alice", "late.jpg", 3)
     time.sleep(3)
     assert standing(world) == {"early.jpg", "late.jpg"}
+    assert not world.photos(path="%late.jpg") or not world.photo("late.jpg")["proved_at"]
     assert (world.data / "alice/files/InstantUpload/early.jpg").read_bytes() == early
     aside.rename(marker)
     world.until(lambda: standing(world) == {"early.jpg"}, "the late one relayed", 60)
