@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
     from tests.kill.world import Configuration
 
-Make = "Callable[[Configuration], Trials]"
-
 
 @pytest.fixture(scope="module")
 def programs() -> Iterator[list[Program]]:

@@ -19,6 +19,7 @@ import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
+from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -36,6 +37,7 @@ DEEP = 12
 """Frames of other people's code between a call and ours at most; beyond it is not our program that calls."""
 SITES = 3
 CREATING = os.O_CREAT | os.O_TRUNC
+_FUNCTIONS = (BuiltinFunctionType, FunctionType)
 
 BOUNDARY = frozenset({"commit", "rename", "renames", "replace", "unlink", "link", "rmdir", "renameat2", "occ", "http"})
 """Kinds after which a photo stands elsewhere than before, or is known to."""
@@ -99,7 +101,7 @@ class Killer:
             replaced[getattr(syscalls, name)] = self._wrapped(kind, getattr(syscalls, name))
         for module in [os, *(found for name, found in sys.modules.items() if name.startswith("daemon."))]:
             for name, value in list(vars(module).items()):
-                if callable(value) and isinstance(value, type(os.open) | type(self.arm.__func__)) and value in replaced:
+                if callable(value) and isinstance(value, _FUNCTIONS) and value in replaced:
                     setattr(module, name, replaced[value])
         setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=self._connection()))  # noqa: B010
         setattr(runner.CommandRunner, "run", self._wrapped_async("occ", _call_occ))  # noqa: B010
@@ -208,7 +210,7 @@ async def _call_occ(self: Any, argv: Sequence[str], *, timeout: float) -> runner
 
 def run(argv: list[str], plan: Plan | None, points: Path) -> int:
     """Run the real program in this process with its points armed; give its exit code and write what points it met."""
-    from daemon.cli.main import main  # noqa: PLC0415
+    from daemon.cli.main import main
 
     killer = Killer(plan)
     killer.arm()
@@ -220,7 +222,7 @@ def run(argv: list[str], plan: Plan | None, points: Path) -> int:
 
 def warm_up() -> None:
     """Import all that a run imports, so that a forked child need not."""
-    import daemon.app  # noqa: F401, PLC0415
-    import daemon.cli.main  # noqa: F401, PLC0415
+    import daemon.app
+    import daemon.cli.main  # noqa: F401
 
     asyncio.new_event_loop().close()

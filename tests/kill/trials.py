@@ -7,7 +7,7 @@ import random
 import shutil
 import time
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +19,7 @@ from tests.kill.world import World, differences
 from tests.standins.photoprism import PhotoPrismStandIn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+    from collections.abc import AsyncIterator, Callable, Iterable, Sequence
     from pathlib import Path
 
     from tests.kill.world import Configuration
@@ -48,7 +48,9 @@ class Tally:
 
     def said(self) -> str:
         """Give all faults in words."""
-        return "\n".join(f"{plan}\n" + "".join(f"    {fault}\n" for fault in found) for plan, found in self.faults.items())
+        return f"{self}\n" + "\n".join(
+            f"{plan}\n" + "".join(f"    {fault}\n" for fault in found) for plan, found in self.faults.items()
+        )
 
 
 class Trials:
@@ -158,7 +160,7 @@ class Trials:
                 found += await self._at_once(world, "at the end")
                 found += differences(expected, await anyio.to_thread.run_sync(world.end))
                 if found:
-                    raise _Kept  # noqa: TRY301
+                    raise _Kept
         except _Kept:
             found.append(f"kept in {world.root}")
         return found

@@ -13,6 +13,7 @@ import contextlib
 import gc
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
 
     from tests.kill.killer import Plan, Point
 
@@ -58,7 +59,7 @@ class Program:
 
     def run(self, folder: Path, *argv: str, plan: Plan | None = None) -> Ran:
         """Run a command of the program over the world in ``folder``, to its end or to its death."""
-        from tests.kill.killer import Point  # noqa: PLC0415
+        from tests.kill.killer import Point
 
         assert self._process.stdin is not None
         assert self._process.stdout is not None
@@ -75,7 +76,10 @@ class Program:
         points = folder / "points"
         met = points.read_text(errors="replace").splitlines() if points.exists() else []
         return Ran(
-            answer["code"], (folder / "out").read_text(errors="replace"), [Point.read(one) for one in met], answer["took"]
+            answer["code"],
+            (folder / "out").read_text(errors="replace"),
+            [Point.read(one) for one in met],
+            answer["took"],
         )
 
     def close(self) -> None:
@@ -107,7 +111,17 @@ class OccServer:
 
     def wait_idle(self) -> None:
         """Wait until no call is under way, those of a killed program included."""
-        _asked(str(self.path), {"idle": True})
+        self.ask({"idle": True})
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Ask it something and give its answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(self.path))
+            connection.sendall(json.dumps(request).encode() + b"\n")
+            with connection.makefile("rb") as answer:
+                found: dict[str, Any] = json.loads(answer.readline())
+        return found
 
     def close(self) -> None:
         """End it."""
@@ -115,21 +129,11 @@ class OccServer:
         self._process.wait(PATIENCE)
 
 
-def _asked(path: str, request: dict[str, Any]) -> dict[str, Any]:
-    with socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(PATIENCE)
-        connection.connect(path)
-        connection.sendall(json.dumps(request).encode() + b"\n")
-        with connection.makefile("rb") as answer:
-            found: dict[str, Any] = json.loads(answer.readline())
-    return found
-
-
 # -- the program's side -----------------------------------------------------------------------------------------
 
 
 def _program() -> None:
-    from tests.kill import killer  # noqa: PLC0415
+    from tests.kill import killer
 
     killer.warm_up()
     gc.collect()
@@ -159,7 +163,7 @@ def _child(what: Callable[[], int], out: Path) -> None:
         for source, fd in ((nothing, 0), (target, 1), (target, 2)):
             os.dup2(source, fd)
         code = what()
-    except BaseException:
+    except BaseException:  # noqa: BLE001  nothing may come out of a forked child
         traceback.print_exc()
     finally:
         with contextlib.suppress(Exception):
@@ -171,8 +175,6 @@ def _child(what: Callable[[], int], out: Path) -> None:
 def _wait(child: int) -> int:
     pidfd = os.pidfd_open(child)
     try:
-        import select  # noqa: PLC0415
-
         if not select.select([pidfd], [], [], PATIENCE)[0]:
             os.kill(child, signal.SIGABRT)
         _, status = os.waitpid(child, 0)
@@ -185,7 +187,7 @@ def _wait(child: int) -> int:
 
 
 def _occ(path: str) -> None:
-    from tests.standins import occ  # noqa: PLC0415
+    from tests.standins import occ
 
     children: set[int] = set()
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -230,17 +232,6 @@ def _serve(connection: socket.socket, argv: list[str], main: Callable[[], int]) 
             connection.sendall(json.dumps({"code": code, "out": out, "err": err}).encode() + b"\n")
     finally:
         os._exit(0)
-
-
-@contextlib.contextmanager
-def zygotes(folder: Path) -> Iterator[tuple[Program, OccServer]]:
-    """Give both, and end them afterwards."""
-    with contextlib.ExitStack() as stack:
-        program = Program()
-        stack.callback(program.close)
-        occ = OccServer(folder / "occ.sock")
-        stack.callback(occ.close)
-        yield program, occ
 
 
 if __name__ == "__main__":
