@@ -18,9 +18,7 @@ BASE = frozenset(
         *("__init__", "supervise"),
     )
 )
-STEPS = frozenset(
-    f"daemon.relay.{name}" for name in ("intake", "examine", "confirm", "release", "refresh", "restore")
-)
+STEPS = frozenset(f"daemon.relay.{name}" for name in ("intake", "examine", "confirm", "release", "refresh", "restore"))
 # What the lower layers are, each with what it may import besides the base.
 PACKAGES = {
     "daemon.settings": {"daemon.files"},

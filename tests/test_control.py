@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110 - what is waited for is in another task
 from __future__ import annotations
 
 import json
@@ -15,7 +16,6 @@ from daemon.errors import NeedsPerson, RelayError, Transient
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
-
 
 
 async def echo(request: dict[str, Any], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:

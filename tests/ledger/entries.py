@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.fingerprint import Fingerprint
-from daemon.ledger.model import Photo, State
 
 if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo, State
 
 NOW = 1_795_000_000.0
 FINGERPRINT = Fingerprint(11, 2000, 3_000_000_000, 4_000_000_001)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.demo.samples import live_pair
+from daemon.files import placing
 from daemon.ledger.model import State
 from tests.relay.world import FOLDER, MTIME, TAKEN, World, shot
 
@@ -146,8 +147,6 @@ async def test_a_full_disk_is_a_sentence_and_everything_stays(world: World) -> N
 async def test_a_disk_that_fills_up_while_copying_leaves_nothing_half_made(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from daemon.files import placing
-
     calls, copy = 0, placing._copy
 
     def full(source: int, target: int, size: int, each_block: Any) -> Any:
@@ -224,9 +223,8 @@ async def test_a_link_in_the_archive_is_not_followed(world: World) -> None:
 
 
 async def test_a_file_changed_while_it_is_copied_settles_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daemon.relay import folder_archive
-
-    copy, changed = folder_archive.copy_into, []
+    copy = placing.copy_into
+    changed: list[bool] = []
 
     def change_first(*arguments: Any, **more: Any) -> Any:
         if not changed:
@@ -234,11 +232,9 @@ async def test_a_file_changed_while_it_is_copied_settles_anew(world: World, monk
             world.put("alice", f"{FOLDER}/IMG_1.jpg", shot(7))
         return copy(*arguments, **more)
 
-    monkeypatch.setattr(folder_archive, "copy_into", change_first)
+    monkeypatch.setattr("daemon.relay.folder_archive.copy_into", change_first)
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     await world.relay()
     assert world.looked_again == [("alice", f"{FOLDER}/IMG_1.jpg")]
     assert list(world.archived().values()) == [shot(7)]
     assert world.photo(photo).state is State.DONE
-
-

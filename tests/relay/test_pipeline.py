@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
-from daemon.errors import NeedsPerson, RelayError, Transient
+from daemon.errors import NeedsPerson, Transient
 from daemon.files import placing
 from daemon.ledger.model import BatchState, State
 from daemon.relay import batch_folder
@@ -39,7 +39,7 @@ async def test_while_photoprism_is_away_photos_stay_with_their_owners_and_pauses
     pauses, attempts = [], -1
     async with world.running():
         for _ in range(9):
-            await world.until(lambda: world.ledger.batches.unfinished()[:1] != [] and _waits(world) > attempts)
+            await world.until(lambda seen=attempts: _waits(world) > seen)  # type: ignore[misc]
             [batch] = world.ledger.batches.unfinished()
             attempts = batch.attempts
             assert batch.next_try is not None
@@ -227,8 +227,6 @@ async def test_paused_means_nothing_moves_and_nothing_spins(
         for _ in range(3):
             await world.later(0)
         before = asked
-        import anyio
-
         await anyio.sleep(0.6)
         assert asked - before < 5, "it waits to be woken"
         assert world.photo(photo).state is State.ARCHIVED
@@ -262,8 +260,6 @@ async def test_a_dry_run_lets_no_original_go_that_was_proved_before(folder_world
         await world.until(lambda: world.photo(photo).state is State.ARCHIVED)
         world.change(**OFF, users={"include": {"alice": {}}, "after": "delete"}, relay={"dry_run": True})
         await world.later(4000)
-        import anyio
-
         await anyio.sleep(0.3)
         assert world.photo(photo).state is State.ARCHIVED
         assert world.standing() == {f"files/{FOLDER}/IMG_1.jpg": shot(1)}
@@ -399,7 +395,7 @@ async def test_a_ledger_that_fails_after_placing_does_not_stop_the_relay(
         await world.later(301)
         await world.until(lambda: world.photo(photo).state is State.DONE)
     assert list(world.archived().values()) == [shot(1)]
-    assert os.listdir(world.imports) == []
+    assert [path.name for path in world.imports.iterdir()] == []
 
 
 async def test_a_half_made_batch_folder_is_swept_at_the_start(world: World) -> None:
@@ -410,7 +406,7 @@ async def test_a_half_made_batch_folder_is_swept_at_the_start(world: World) -> N
     half.mkdir(parents=True)
     (half / "A.jpg").write_bytes(shot(1)[:100])
     await world.restart()
-    assert os.listdir(world.imports) == []
+    assert [path.name for path in world.imports.iterdir()] == []
     await world.relay()
     assert world.photo(photo).state is State.DONE
 
@@ -431,7 +427,7 @@ async def test_a_batch_that_had_become_visible_is_imported_and_not_placed_again(
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group of one
             await world.relay()
         assert caught.group_contains(CrashError) or isinstance(caught.value, CrashError)
-    [visible] = os.listdir(world.imports)
+    [visible] = [path.name for path in world.imports.iterdir()]
     placed = next((world.imports / visible).rglob("A.jpg")).stat().st_ino
     await world.restart()
     assert world.photo(photo).state is State.PLACED
@@ -439,7 +435,7 @@ async def test_a_batch_that_had_become_visible_is_imported_and_not_placed_again(
     assert world.photo(photo).state is State.DONE
     [stored] = world.archive_root.rglob("*.jpg")
     assert stored.stat().st_ino == placed
-    assert os.listdir(world.imports) == []
+    assert [path.name for path in world.imports.iterdir()] == []
 
 
 async def test_a_fault_of_the_program_with_one_photo_is_that_photos_alone(
@@ -471,5 +467,3 @@ async def test_a_restore_in_the_moment_of_the_last_scan_stays_a_restore(folder_w
     await world.restore.photo(photo.id)
     finish(world.ledger, [photo.id], world.clock.time)
     assert world.photo(photo).state is State.RESTORED
-
-

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from daemon.files import placing
 from daemon.files.names import placed_name
 from daemon.ledger.model import State
 from daemon.relay import batch_folder
@@ -44,7 +45,9 @@ raw_names = st.binary(min_size=1, max_size=40).filter(lambda raw: b"\0" not in r
 likely = st.builds(
     "".join,
     st.tuples(
-        st.sampled_from(["IMG_1", "IMG_E1", "img_1", "IMG_1_2023", "IMG_1_HEVC", "IMG_1 (2)", "x", "X", ".x", "e\u0301"]),
+        st.sampled_from(
+            ["IMG_1", "IMG_E1", "img_1", "IMG_1_2023", "IMG_1_HEVC", "IMG_1 (2)", "x", "X", ".x", "e\u0301"]
+        ),
         st.sampled_from(["", ".jpg", ".JPG", ".mov", ".heic", ".xmp", ".jpg.xmp", ".JPG.json", ".MP.jpg", ".dng"]),
     ),
 )
@@ -107,10 +110,10 @@ async def test_a_batch_is_hidden_while_it_is_filled_and_visible_when_it_is_whole
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[list[str]] = []
-    copy = batch_folder.copy_into
+    copy = placing.copy_into
 
     def look(*arguments: Any, **more: Any) -> Any:
-        seen.append(os.listdir(world.imports))
+        seen.append([path.name for path in world.imports.iterdir()])
         return copy(*arguments, **more)
 
     monkeypatch.setattr(batch_folder, "copy_into", look)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -48,7 +47,7 @@ async def test_just_the_folders_that_changed_once_each(world: World) -> None:
     ]
     await refresh(world)
     assert {world.photo(photo).state for photo in photos} == {State.DONE}
-    names = sorted(os.path.basename(world.photo(photo).archived_as) for photo in photos)
+    names = sorted(world.photo(photo).archived_as.rpartition("/")[2] for photo in photos)
     metadata = [f"files:scan --path=/alice/files/Album/{STEP}/{name} --shallow --generate-metadata" for name in names]
     whole = [f"files:scan --path=/alice/files/Album/{STEP} --shallow --generate-metadata"]
     made = calls(world)
@@ -170,7 +169,7 @@ async def test_further_commands_come_after_a_batch_and_their_faults_stop_nothing
     [photo] = await brought(world, "alice", {f"{FOLDER}/a.jpg": shot(1)})
     await refresh(world)
     assert world.photo(photo).state is State.DONE
-    assert [argv for argv in world.nextcloud.calls()][-2:] == also
+    assert world.nextcloud.calls()[-2:] == also
     assert [issue.about for issue in world.issues.all()] == ["occ no:such command"]
 
 
@@ -198,7 +197,7 @@ async def test_a_gallery_that_has_stopped_looking_is_noticed_and_offered_a_scan(
     await refresh(world)
     await world.refresh.look_up()
     assert world.issues.all() == []
-    [path] = [each for each in world.archive_root.rglob("*.jpg")]
+    [path] = list(world.archive_root.rglob("*.jpg"))
     path.rename(path.with_name("moved.jpg"))
     await world.occ.scan("alice", f"Album/{STEP}")  # type: ignore[union-attr]
     await world.refresh.look_up()

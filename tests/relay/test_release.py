@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daemon.clock import Clock
 from daemon.errors import NeedsPerson
-from daemon.errors import RelayError, Transient
-from daemon.files import releasing
+from daemon.files import publishing, releasing
 from daemon.ledger.model import Photo, State
 from daemon.relay import release as release_step
 from daemon.relay.release import aside
@@ -19,6 +17,7 @@ from tests.relay.world import FOLDER, MTIME, World, shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from tests.relay.conftest import MakeWorld
 
@@ -105,7 +104,7 @@ async def test_trash_of_what_nextcloud_has_not_seen_yet(cloud: World, monkeypatc
     monkeypatch.setattr(cloud.occ, "delete", unknown_at_first)
     photo = await let_go(cloud, await proved(cloud))
     assert photo.state is State.RELEASED, cloud.said()
-    assert list(cloud.standing())[0].startswith("files_trashbin/")
+    assert next(iter(cloud.standing())).startswith("files_trashbin/")
     assert [argv[0] for argv in cloud.nextcloud.calls()] == ["files:scan", "files:delete"]
 
 
@@ -171,10 +170,10 @@ async def test_archive_across_file_systems_copies_and_then_lets_go(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world.change(nextcloud={"occ": {"via": "off"}}, users={"after": "archive"})
-    real = releasing.rename_noreplace
+    real = publishing.rename_noreplace
 
     def other_mount(from_fd: int, source: str, to_fd: int, target: str) -> None:
-        if os.readlink(f"/proc/self/fd/{from_fd}") != os.readlink(f"/proc/self/fd/{to_fd}"):
+        if os.fstat(from_fd).st_ino != os.fstat(to_fd).st_ino:
             raise OSError(18, "Invalid cross-device link")
         real(from_fd, source, to_fd, target)
 
@@ -373,7 +372,7 @@ async def test_an_upload_between_the_last_look_and_the_rename_is_put_back(
 async def test_two_uploads_in_the_very_moment_both_stay_visible(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = await proved(world)
     contents = [NEW, NEWER]
-    real = releasing.rename_noreplace
+    real = publishing.rename_noreplace
 
     def racing(*arguments: Any) -> None:
         if contents:
@@ -395,7 +394,7 @@ async def test_where_putting_back_fails_the_hidden_name_stays_known(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     photo = await proved(world)
-    real, calls = releasing.rename_noreplace, 0
+    real, calls = publishing.rename_noreplace, 0
 
     def failing(*arguments: Any) -> None:
         nonlocal calls
@@ -490,9 +489,7 @@ async def test_trash_that_meets_a_lock_waits(cloud: World) -> None:
     assert cloud.photo(photo).state is State.DONE
 
 
-async def test_a_killed_release_gives_the_original_its_name_back(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_killed_release_gives_the_original_its_name_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     photo = await proved(world)
 
     class KilledError(BaseException):
@@ -557,5 +554,3 @@ async def test_something_else_under_the_name_is_left_alone(world: World, what: s
     assert os.path.lexists(path)
     assert elsewhere.read_bytes() == OLD
     assert hidden(world) == []
-
-

@@ -1,3 +1,4 @@
+# ruff: noqa: ASYNC110 - what is waited for is on the disk or in another thread
 """The relay with everything real around it: files, a ledger on disk, PhotoPrism over HTTP, occ as a process.
 
 Only time is made up: `Time.sleep` takes no time and moves the clock. The watch is played by `World.deliver`, which
@@ -41,12 +42,12 @@ from daemon.wake import Wake
 from daemon.watch import media
 from daemon.watch.model import Found, SettledGroup, below
 from tests.standins.occ import StandInOcc
-from tests.standins.photoprism import PhotoPrismStandIn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
     from daemon.relay.archive import Archive
+    from tests.standins.photoprism import PhotoPrismStandIn
 
 TAKEN = datetime(2026, 11, 5, 10, 0, 0, tzinfo=UTC)
 MTIME = 1_790_000_000
@@ -81,7 +82,7 @@ class Between:
         self.before: Callable[[Sequence[str]], Awaitable[None] | None] = lambda _argv: None
         self.after: Callable[[Sequence[str]], Awaitable[None] | None] = lambda _argv: None
 
-    async def run(self, argv: Sequence[str], *, timeout: float) -> Answer:
+    async def run(self, argv: Sequence[str], *, timeout: float) -> Answer:  # noqa: ASYNC109 - a runner's form
         before = self.before(argv)
         if before is not None:
             await before
@@ -111,9 +112,7 @@ class World:
         self.bus, self.wake = Bus(), Wake()
         self.issues = Issues(self.bus, self.clock)
         self.runner = Between(CommandRunner(self.nextcloud.command))
-        self.occ = (
-            Occ(self.runner, timeout=30, clock=self.clock) if self.settings.nextcloud.occ.via != "off" else None
-        )
+        self.occ = Occ(self.runner, timeout=30, clock=self.clock) if self.settings.nextcloud.occ.via != "off" else None
         self.looked_again: list[tuple[str, str]] = []
         self.build()
 
