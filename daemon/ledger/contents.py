@@ -35,6 +35,10 @@ class Contents:
             return None
         return Content(row["blake3"], row["sha1"], row["size"], text(row["path"]), row["photo_id"])
 
+    def any(self) -> bool:
+        """Tell whether anything was ever proved in the archive."""
+        return self._store.row("SELECT 1 FROM contents LIMIT 1") is not None
+
     def proved(self, content: Content, now: float) -> None:
         """Write down that these bytes were just proved at that place."""
         with self._store.write() as db:

@@ -58,6 +58,7 @@ class FolderArchive:
                 f"the archive's folder {self.root} is not there",
                 hint="see that it is mounted here and that archive.folder.path names it",
             )
+        originals.not_emptied(self.root, self._ledger)
         need_room(self.root, size, self._current.settings.relay.min_free)
 
     async def known(self, photo: Photo) -> Finding:

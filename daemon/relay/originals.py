@@ -6,21 +6,44 @@ its copy would survive a power cut.
 
 from __future__ import annotations
 
+import errno
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.files.faults import disk_fault, path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.opening import directory_below, file_below
 from daemon.files.publishing import sync_dir
-from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from daemon.files.opening import OpenFile
+    from daemon.fingerprint import Fingerprint
+    from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
+
+_NO_SYNC = frozenset({errno.EINVAL, errno.EROFS, errno.EOPNOTSUPP, errno.ENOSYS})
+"""A mount that cannot sync (read-only, some FUSE) has written all that it will write."""
+
+
+def not_emptied(root: str, ledger: Ledger) -> None:
+    """Return if the archive's folder can be the one that photos were relayed to.
+
+    Raises ``Transient`` ``archive.empty`` where nothing stands in it any more: mostly a bare mount point, and what is
+    put there would vanish below the disk when that is mounted.
+    """
+    with told("listing", root), os.scandir(root) as entries:
+        if next(entries, None) is None and ledger.contents.any():
+            raise Transient(
+                "archive.empty",
+                f"the archive's folder {root} is empty, though photos were relayed to it; nothing is relayed until"
+                " they are back",
+                hint="see that its disk is mounted; if it is meant to be empty (a new archive), put any file into it",
+            )
 
 
 def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | None:
@@ -32,18 +55,40 @@ def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | 
         with file_below(root, path) as archived:
             if archived.status.st_size != size:
                 return None
-            if bytes.fromhex(hash_only_blake3(archived.fd)) != blake3:
+            if bytes.fromhex(hash_only_blake3(archived.fd, expected=archived.fingerprint)) != blake3:
                 return None
-            with suppress(OSError):  # a mount that cannot sync (read-only, some FUSE) has written all it will write
-                os.fsync(archived.fd)
-                sync_dir(archived.dir_fd)
-            return Fingerprint.of(os.fstat(archived.fd))
+            _make_durable(root, path, archived)
+            # As it was read, not as it is by now: what is written while it is synced is found at the release.
+            return archived.fingerprint
     except Refused:
         return None
     except Transient as error:
         if error.code == "file.changed":
             return None
         raise
+
+
+def _make_durable(root: str, path: str, archived: OpenFile) -> None:
+    """Sync a file, its name, and the folders on the way to it, which PhotoPrism may have made a moment ago.
+
+    Raises ``Transient`` where the disk could not write it back (``EIO``): it may be read from memory only.
+    """
+    try:
+        os.fsync(archived.fd)
+    except OSError as error:
+        if error.errno not in _NO_SYNC:
+            raise disk_fault(error, "syncing", path_of(archived.dir_fd, archived.name)) from error
+    folder = path.rpartition("/")[0]
+    while True:
+        with directory_below(root, folder) as fd:
+            try:
+                sync_dir(fd)
+            except RelayError as error:
+                if error.code != "disk.read_only":
+                    raise
+        if not folder:
+            return
+        folder = folder.rpartition("/")[0]
 
 
 def unchanged(root: str, path: str, proved: Fingerprint) -> bool:

@@ -90,6 +90,8 @@ class PhotoPrismArchive:
                 f"PhotoPrism's originals folder {self.root} is not there",
                 hint="see that it is mounted here, or leave photoprism.originals empty",
             )
+        if self.root:
+            originals.not_emptied(self.root, self._ledger)
         need_room(self._import, size, self._current.settings.relay.min_free)
 
     async def known(self, photo: Photo) -> Finding:

@@ -182,6 +182,7 @@ class Release:
         if found is None:
             raise Refused("file.vanished", "its owner has removed or renamed it meanwhile")
         now = Fingerprint.of(found)
+        self._not_the_archive_itself(photo, found)
         if now == photo.fingerprint:
             return now
         if photo.fingerprint.renamed(now):
@@ -189,6 +190,20 @@ class Release:
                 if bytes.fromhex(hash_only_blake3(source.fd, expected=now)) == photo.blake3:
                     return now
         raise Refused("file.replaced", "another file has its name now, which goes its own way")
+
+    def _not_the_archive_itself(self, photo: Photo, found: os.stat_result) -> None:
+        """Raise where the original and the archive's copy are one file: a folder mounted or configured twice."""
+        before, root = photo.archive_fingerprint, self._archive.root
+        if before is None or not root or before.inode != found.st_ino:
+            return
+        with suppress(Refused), file_below(root, photo.archived_as) as archived:
+            if os.path.samestat(archived.status, found):
+                raise NeedsPerson(
+                    "archive.itself",
+                    f"{shown(photo.path)} of {photo.user} and the archive's {shown(photo.archived_as)} are one and the"
+                    " same file; it is kept",
+                    hint="see that the archive's folder is not a watched one too, mounted or linked twice",
+                )
 
     def _show(self, folder: int, hidden: str, photo: Photo) -> None:
         """Give a hidden original its name back after a failure; its hidden name stays known where that fails too."""
