@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
 ROOT = Path(__file__).resolve().parents[2]
 PYTHON = "/opt/photon-relay/bin/python"
@@ -25,7 +25,7 @@ PASSED_ON = {"PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "
 """Of this process's environment; anything else could fill in a ${…} of the files that are tested."""
 
 
-def docker(*words: str, check: bool = True, within: float = 300, **environment: str) -> str:
+def docker(*words: str, check: bool = True, within: float = 300, environment: Mapping[str, str] | None = None) -> str:
     """Run Docker's client and give what it says."""
     done = subprocess.run(
         ["docker", *words],
@@ -34,7 +34,7 @@ def docker(*words: str, check: bool = True, within: float = 300, **environment: 
         check=False,
         timeout=within,
         stdin=subprocess.DEVNULL,
-        env={**{key: value for key, value in os.environ.items() if key in PASSED_ON}, **environment},
+        env={**{key: value for key, value in os.environ.items() if key in PASSED_ON}, **(environment or {})},
     )
     if check and done.returncode:
         raise AssertionError(f"docker {' '.join(words)}:\n{done.stdout[-2000:]}\n{done.stderr[-4000:]}")
@@ -102,10 +102,22 @@ class Ground:
         fresh.chmod(0o644)
         fresh.replace(self.folder / "config" / "photon-relay.yaml")
 
+    def own(self, folder: str, owner: int) -> None:
+        """Give a folder of this world to somebody."""
+        run = ["run", "--rm", "--network", "none", "--user", "0:0", "--volume", f"{self.folder}:/world"]
+        docker(*run, self.standins, "chown", f"{owner}:{owner}", f"/world/{folder}")
+
     def clear(self) -> None:
         """Remove the folders, whoever they belong to."""
         self.inside("clear", "/world", mount=f"{self.folder}:/world")
         shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def prism_command() -> list[str]:
+    """Give the command of the PhotoPrism stand-in's container."""
+    words = [PYTHON, "-m", "tests.standins.photoprism", "--import", "/photoprism/import"]
+    words += ["--originals", "/photoprism/originals", "--token", TOKEN]
+    return [*words, "--host", "0.0.0.0", "--port", PRISM_PORT]
 
 
 def ask(container: str, *code: str) -> Any:
