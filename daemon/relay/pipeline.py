@@ -20,6 +20,7 @@ from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
 from daemon.nextcloud.homes import check_data
 from daemon.pauses import pause
+from daemon.relay.archive import of_one_file
 from daemon.relay.batch import described, groups_of
 from daemon.relay.partners import companions
 from daemon.relay.refresh import finish
@@ -203,7 +204,8 @@ class Pipeline:
         opened: Batch | None = await anyio.to_thread.run_sync(self._open)
         if opened is None:
             return False
-        self._bus.tell("batch.opened", id=opened.id, name=opened.name)
+        members = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, opened.id)
+        self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=len(members))
         return await self._batch(opened)
 
     def _wake_due(self) -> None:
@@ -296,7 +298,7 @@ class Pipeline:
         if settled:
             await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
-            await self._archive.ready(sum(photo.fingerprint.size for photo in settled))
+            settled = await self._that_fits(settled)
         for group in groups_of(settled):
             await self._examine.group(group)
             await self._after_failure(group)
@@ -322,6 +324,37 @@ class Pipeline:
         good = [photo.id for group in new for photo in group if not any(one.id in trouble for one in group)]
         await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
         return await self._as(batch, BatchState.PLACED)
+
+    async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
+        """Give what there is room for: one film that is larger than the disk must not keep all others waiting."""
+        groups = sorted(groups_of(settled), key=_size)
+        fits, over, full = 0, len(groups) + 1, None
+        tried = len(groups)
+        while over - fits > 1:
+            try:
+                await self._archive.ready(sum(map(_size, groups[:tried])))
+                fits = tried
+            except Transient as error:
+                if error.code != "disk.low":
+                    raise
+                over, full = tried, error
+            tried = (fits + over) // 2
+        if full is not None:
+            if not fits:
+                raise full
+            for group in groups[fits:]:
+                await anyio.to_thread.run_sync(self._group_waits, group, full)
+        ids = {photo.id for group in groups[:fits] for photo in group}
+        return [photo for photo in settled if photo.id in ids]
+
+    def _group_waits(self, group: Sequence[Photo], error: RelayError) -> None:
+        """Take a group out of its batch for a while; the others go on."""
+        now, ids = self._clock.wall(), [photo.id for photo in group]
+        wanted = error.retry_after if isinstance(error, Transient) else 300.0
+        again = now + pause(max(photo.attempts for photo in group), wanted)
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
 
     def _later(self, groups: Sequence[Sequence[Photo]]) -> None:
         """Leave groups for the next batch."""
@@ -422,12 +455,17 @@ class Pipeline:
         settings = self._current.settings
         for group in groups_of(await self._members(batch, State.IMPORTED)):
             rules = settings.users.rules_for(group[0].user)
-            await self._confirm.group(
-                group,
-                release_after=rules.release_after,
-                album_user=settings.nextcloud.album.seen_by,
-                album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
-            )
+            try:
+                await self._confirm.group(
+                    group,
+                    release_after=rules.release_after,
+                    album_user=settings.nextcloud.album.seen_by,
+                    album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
+                )
+            except RelayError as error:
+                if not of_one_file(error):
+                    raise
+                await anyio.to_thread.run_sync(self._group_waits, group, error)
             await self._after_failure(group)
             self._wake.set()
 
@@ -522,6 +560,10 @@ class Pipeline:
             if photo.id not in self._said:
                 self._said.add(photo.id)
                 log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
+
+
+def _size(group: Sequence[Photo]) -> int:
+    return sum(photo.fingerprint.size for photo in group)
 
 
 def _settles_anew(error: RelayError) -> bool:

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 async def test_a_photo_reaches_the_archive_and_leaves_its_folder(make_world: MakeWorld, archive: str) -> None:
     world = await make_world(archive)
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
-    await world.relay()
+    with world.bus.listen() as heard:
+        await world.relay()
     done = world.photo(photo)
     assert done.state is State.DONE, world.said()
     assert list(world.archived().values()) == [shot(1)]
@@ -27,3 +28,7 @@ async def test_a_photo_reaches_the_archive_and_leaves_its_folder(make_world: Mak
         "found", "settled", "examined", "placed", "imported", "archived", "released", "done",
     ]  # fmt: skip
     assert list(world.imports.iterdir()) == []
+    told = {event.type: event.data for event in heard._queue}
+    assert told["batch.opened"].keys() >= {"id", "name", "photos"}
+    assert told["batch.opened"]["photos"] == 1
+    assert told["photo.done"] == {"id": photo.id, "user": "alice", "name": "IMG_1.jpg", "code": ""}
