@@ -5,6 +5,10 @@
 #   make demo     a playground on this machine: two users, photos trickling in      (ARGS="--once" and others)
 #   make test     style, types and all tests; names what this machine lacks         (ARGS="-k words" and others)
 #   make bench    ratios beside rsync and a sha1sum + mv loop; needs rsync           (ARGS="--help")
+#   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
+#   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
+#   make image-figures   its size, start-up time and memory, measured here
+#   make lock     requirements.lock anew from pyproject.toml, newest versions
 #   make lint | types | format | compat | clean
 #
 # PYTHON=/path/to/python3.13 chooses the interpreter, VENV=folder where to install.
@@ -15,7 +19,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench lint types format compat clean
+.PHONY: help demo test bench image e2e image-figures lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -73,6 +77,28 @@ types: $(VENV)/.dev
 format: $(VENV)/.dev
 	@$(VENV)/bin/ruff check --fix .
 	@$(VENV)/bin/ruff format .
+
+# One place for the version: daemon/__init__.py.
+VERSION = $(shell sed -n 's/^__version__ = "\(.*\)"$$/\1/p' daemon/__init__.py)
+BASE ?= debian:trixie-slim
+image:
+	@docker build $(if $(PLATFORM),--platform $(PLATFORM)) --build-arg BASE=$(BASE) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse --short HEAD 2>/dev/null || echo unnamed) \
+	  --tag photon-relay:$(VERSION) --tag photon-relay:latest .
+
+e2e: $(VENV)/.dev
+	@$(VENV)/bin/python -m pytest tests/image tests/e2e_engine $(ARGS)
+
+image-figures: image
+	@tools/image-figures
+
+# For every platform and the Pythons that the program runs on. uv comes into an environment of its own.
+lock:
+	@python3 -m venv $(VENV)-lock && $(VENV)-lock/bin/python -m pip --disable-pip-version-check --quiet install uv
+	@sed '/^[^#]/,$$d' requirements.lock > requirements.lock.new
+	@$(VENV)-lock/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes --no-header \
+	  --no-emit-index-url --no-emit-find-links pyproject.toml >> requirements.lock.new
+	@mv requirements.lock.new requirements.lock; rm -rf $(VENV)-lock
 
 # The quick tests under each other Python that is here.
 compat:
