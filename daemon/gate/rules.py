@@ -90,9 +90,11 @@ def from_file(path: Path, *, daemon_uid: int) -> Rules:
 
     """
     try:
-        whole = path.resolve(strict=True)
-        faults = _who_can_write(whole, daemon_uid)
-        found = tomllib.loads(whole.read_text("utf-8"))
+        # A link could be turned elsewhere by whoever can write the folder it stands in, or the next link's.
+        if path.absolute() != path.resolve(strict=True):
+            raise ConfigError([f"{shown(str(path))}: is reached by a link; name the file itself"])
+        faults = _who_can_write(path.absolute(), daemon_uid)
+        found = tomllib.loads(path.read_text("utf-8"))
     except (OSError, ValueError) as error:
         raise ConfigError([f"{shown(str(path))}: {shown(str(error))}"]) from None
     if faults:

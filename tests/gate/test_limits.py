@@ -62,6 +62,9 @@ def test_execs_are_forgotten() -> None:
     made = execs.take(ours)
     clock.time += 10 * limits.exec_seconds
     assert execs.look(ours) is made
+    # Asked for before its output has wholly gone out.
+    made.ended = True
+    assert execs.look(ours) is made
     execs.left(made, ended=True)
     clock.time += limits.known_seconds - 1
     assert execs.look(ours) is made

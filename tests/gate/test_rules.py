@@ -134,11 +134,14 @@ def test_a_file_that_others_can_write(file: Path, mode: int, folder: bool) -> No
     (file.parent if folder else file).chmod(mode | 0o111 * folder)
     with pytest.raises(ConfigError, match="others than its owner"):
         from_file(file, daemon_uid=NOBODY)
-    # Not through a link either, whoever made that.
-    elsewhere = file.parent / "link"
-    elsewhere.symlink_to(file)
-    with pytest.raises(ConfigError, match="others than its owner"):
-        from_file(elsewhere, daemon_uid=NOBODY)
+
+
+def test_a_link_to_a_file(file: Path) -> None:
+    (file.parent / "link").symlink_to(file)
+    (file.parent / "folder").symlink_to(file.parent)
+    for link in (file.parent / "link", file.parent / "folder" / file.name):
+        with pytest.raises(ConfigError, match="is reached by a link"):
+            from_file(link, daemon_uid=NOBODY)
 
 
 def test_a_file_below_the_daemons_configuration(monkeypatch: pytest.MonkeyPatch, file: Path) -> None:
