@@ -18,7 +18,9 @@ async def test_a_photo_reaches_the_archive_and_leaves_its_folder(make_world: Mak
     world = await make_world(archive)
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     with world.bus.listen() as heard:
-        await world.relay()
+        async with world.running():
+            await world.until(lambda: any(event.type == "photo.done" for event in heard._queue))
+            await world.until(lambda: world.ledger.batches.unfinished() == [])
     done = world.photo(photo)
     assert done.state is State.DONE, world.said()
     assert list(world.archived().values()) == [shot(1)]
