@@ -50,6 +50,14 @@ class Finding:
     """The archive's own id of what it shows this file as part of (a stack, a Live Photo); empty where it has none."""
 
 
+_ONE_FILE = frozenset({"disk.permission", "disk.error", "file.busy", "photoprism.download_failed"})
+
+
+def of_one_file(error: RelayError) -> bool:
+    """Tell whether what an archive said may concern a single file of it, so that others need not wait for it."""
+    return error.code in _ONE_FILE
+
+
 class Archive(Protocol):
     """A place that photos are relayed to. All methods may raise ``Transient`` for what passes by itself."""
 

@@ -42,6 +42,7 @@ MOST_INDEXINGS = 2
 MOST_IMPORTS = 2
 BETWEEN_INDEXINGS = 15.0
 
+_NEVER_INDEXED = frozenset({"photoprism.forbidden", "photoprism.odd_folder"})
 # The worst finding decides for the whole group.
 _WORST_FIRST = (
     Verdict.HIDDEN,
@@ -81,7 +82,13 @@ class Confirm:
                 await self._clock.sleep(BETWEEN_INDEXINGS)
             for folder in sorted(folders):
                 log.info("the archive does not know what stands in its folder %s; it is asked to index it", folder)
-                await self._archive.index(folder)
+                try:
+                    await self._archive.index(folder)
+                except RelayError as error:
+                    # One photo that PhotoPrism may not, or cannot, be asked about is held; the others go on.
+                    if error.code not in _NEVER_INDEXED:
+                        raise
+                    log.warning("the folder %s cannot be indexed: %s", shown(folder), error)
             await anyio.to_thread.run_sync(self._count_indexing, group)
             group = await anyio.to_thread.run_sync(self._again, group)
         now = self._clock.wall()

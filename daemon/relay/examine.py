@@ -23,7 +23,7 @@ from daemon.files.opening import file_below
 from daemon.files.taken import content_identifier, taken_at
 from daemon.ledger.model import State
 from daemon.pauses import pause
-from daemon.relay.archive import Verdict
+from daemon.relay.archive import Verdict, of_one_file
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
 from daemon.schedule import zone_name
@@ -193,7 +193,13 @@ class Examine:
             if twin is not None:
                 columns["duplicate_of"] = twin.id
             else:
-                finding = await self._archive.known(photo)
+                try:
+                    finding = await self._archive.known(photo)
+                except RelayError as error:
+                    if not of_one_file(error):
+                        raise
+                    await anyio.to_thread.run_sync(self._failed, group, photo, error)
+                    return []
                 if finding.verdict is Verdict.PROVED:
                     content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3 or b"")
                     # 0: the archive had it before this program came.

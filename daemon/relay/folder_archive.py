@@ -16,7 +16,7 @@ from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, publish, rename_noreplace, sync_dir
 from daemon.files.template import fill
 from daemon.relay import originals
-from daemon.relay.archive import Finding, Verdict
+from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.relay.batch import main_of
 from daemon.relay.presence import really
 from daemon.relay.room import need_room
@@ -162,8 +162,7 @@ class FolderArchive:
                     done.append(photo)
                     continue
                 except FileExistsError:
-                    size = photo.fingerprint.size
-                    if originals.same_bytes(self.root, paths[photo.id], size, photo.blake3 or b"") is not None:
+                    if self._is_there(photo, paths[photo.id]):
                         # Ours from before a crash, or the same photo by other means: it is there once already.
                         twins.append(photo)
                         continue
@@ -176,6 +175,15 @@ class FolderArchive:
                 os.unlink(_temporary(batch, photo), dir_fd=fd)
                 sync_dir(fd)
         return True
+
+    def _is_there(self, photo: Photo, path: str) -> bool:
+        """Tell whether these bytes have this name already; a file that cannot be read is another one."""
+        try:
+            return originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"") is not None
+        except RelayError as error:
+            if not of_one_file(error):
+                raise
+            return False
 
     @contextmanager
     def _folder(self, path: str) -> Iterator[tuple[int, str]]:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from blake3 import blake3
+
 from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.model import State
-from daemon.relay import originals
+from daemon.relay import originals, room
 from tests.relay.world import FOLDER, shot
 
 if TYPE_CHECKING:
@@ -24,15 +26,13 @@ async def test_an_archived_file_that_cannot_be_read_keeps_only_its_own_photo_wai
     look = originals.same_bytes
     bad: set[bytes] = set()
 
-    def reading(root: str, path: str, size: int, blake3: bytes) -> Any:
-        if blake3 in bad:
+    def reading(root: str, path: str, size: int, digest: bytes) -> Any:
+        if digest in bad:
             raise NeedsPerson("disk.permission", "may not do this: opening it")
-        return look(root, path, size, blake3)
+        return look(root, path, size, digest)
 
     monkeypatch.setattr(originals, "same_bytes", reading)
     photos = await world.deliver("alice", {f"{FOLDER}/IMG_{n}.jpg": shot(n) for n in (1, 2, 3)})
-    from blake3 import blake3
-
     bad.add(blake3(shot(2)).digest())
     async with world.running():
         await world.until(lambda: all(world.photo(photos[n]).state is State.DONE for n in (0, 2)), 5)
@@ -54,8 +54,6 @@ async def test_a_known_file_that_cannot_be_read_keeps_only_its_own_photo_waiting
     [first] = await world.deliver("bob", {f"{FOLDER}/IMG_2.jpg": shot(2)})
     await world.relay()
     assert world.photo(first).state is State.DONE
-    from blake3 import blake3
-
     look, bad = originals.same_bytes, blake3(shot(2)).digest()
 
     def reading(root: str, path: str, size: int, digest: bytes) -> Any:
@@ -67,13 +65,11 @@ async def test_a_known_file_that_cannot_be_read_keeps_only_its_own_photo_waiting
     photos = await world.deliver("alice", {f"{FOLDER}/IMG_{n}.jpg": shot(n) for n in (2, 3)})
     async with world.running():
         await world.until(lambda: world.photo(photos[1]).state is State.DONE, 5)
-        assert world.photo(photos[0]).state is State.WAITING
+        await world.until(lambda: world.photo(photos[0]).state is State.WAITING, 5)
         assert world.photo(photos[0]).code == "disk.error"
 
 
 async def test_a_film_that_does_not_fit_waits_alone(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
-    from daemon.relay import room
-
     world = await make_world("folder", **OFF)
     free = 100_000
     monkeypatch.setattr(room, "free_bytes", lambda _path: free)
@@ -81,7 +77,7 @@ async def test_a_film_that_does_not_fit_waits_alone(make_world: MakeWorld, monke
     photos = await world.deliver("alice", {f"{FOLDER}/IMG_2.jpg": large, f"{FOLDER}/IMG_1.jpg": small})
     async with world.running():
         await world.until(lambda: world.photo(photos[1]).state is State.DONE, 5)
-        assert world.photo(photos[0]).state is State.WAITING
+        await world.until(lambda: world.photo(photos[0]).state is State.WAITING, 5)
         assert world.photo(photos[0]).code == "disk.low"
         free = 1_000_000
         await world.later(301)
