@@ -125,3 +125,16 @@ def test_labels_and_signals(image: str) -> None:
 def test_time_zones_are_there(image: str) -> None:
     run = ["run", "--rm", "--env", "TZ=Europe/Berlin", "--entrypoint", "date", image]
     assert docker(*run, "-d", "2026-01-01T12:00Z", "+%H:%M %Z") == "13:00 CET"
+
+
+def test_compose_and_stack_files_are_valid() -> None:
+    compose = ["compose", "--file", str(ROOT / "docker-compose.yaml")]
+    demo = docker(*compose, "--env-file", str(ROOT / "docker/demo.env"), "--profile", "demo", "config", "--services")
+    assert set(demo.split()) == {"relay", "gate", "folders", "nextcloud", "photoprism", "mariadb"}
+    plain = docker(*compose, "--env-file", str(ROOT / ".env.example"), "config", "--services")
+    assert set(plain.split()) == {"relay", "gate", "folders"}
+    missing = docker(*compose, "--env-file", "/dev/null", "config", check=False)
+    assert "see .env.example" in missing
+    needed = {"NEXTCLOUD_DATA": "/a", "PHOTOPRISM_FOLDER": "/b", "CONFIG_FILE": str(ROOT / "config/photon-relay.yaml")}
+    stack = docker("stack", "config", "--compose-file", str(ROOT / "swarm-config.yaml"), environment=needed)
+    assert "node.labels.photon-relay == yes" in stack
