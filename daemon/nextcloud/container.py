@@ -41,6 +41,8 @@ The number is for images that have no such name: whoever it is, ``occ`` then say
 """
 
 _NOT_HERE: Final = frozenset({"occ.no_occ", "occ.no_user"})
+_NOT_ALLOWED: Final = "docker.forbidden"
+"""A gate before the socket allows one of the candidates and refuses the others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,14 +120,19 @@ class DockerRunner:
             user, command = self._candidates[0]
             return Place(container, user, command)
         tried: list[str] = []
+        refused: NeedsPerson | None = None
         for user, command in self._candidates:
             place = Place(container, user, command)
             try:
                 return await self._probe(place)
             except NeedsPerson as error:
-                if error.code not in _NOT_HERE:
+                if error.code == _NOT_ALLOWED:
+                    refused = error
+                elif error.code not in _NOT_HERE:
                     raise
                 tried.append(f"{' '.join(command)} as {user}")
+        if refused is not None:
+            raise refused
         raise Transient(
             "occ.not_found",
             f"No occ was found in {shown(container.name, 80)} (tried: {shown('; '.join(tried), 400)}). "

@@ -150,6 +150,8 @@ class Occ:
             NeedsPerson: ``occ.unknown_file``.
 
         """
+        if not tag or tag.startswith("-"):
+            raise NeedsPerson("occ.bad_tag", f"{shown(tag) or 'nothing'} cannot be a tag: occ reads it as an option.")
         answer = await self._quick("tag:files:add", *_positional(user, path), tag, access)
         output.check(_what("tagging", user, path), answer)
 
@@ -194,7 +196,9 @@ def _place(user: str, path: str) -> str:
 
     """
     parts = [part for part in path.split("/") if part]
-    if not user or "/" in user or user in {".", ".."} or {".", ".."} & set(parts) or "\0" in user + path:
+    # Nextcloud reads a backslash as a slash: a\\b.jpg would be another file, b.jpg in a folder a.
+    odd = "\0" in user + path or "\\" in user + path
+    if not user or "/" in user or user in {".", ".."} or {".", ".."} & set(parts) or odd:
         raise NeedsPerson("occ.bad_path", f"occ is not asked for {shown(path)} of {shown(user, 60)}: no such path.")
     return "/".join([user, "files", *parts])
 

@@ -169,7 +169,10 @@ FAILED: Final = (
         _person("occ.memory", "PHP's memory was used up.", "Raise PHP_MEMORY_LIMIT of Nextcloud, 512M at least."),
     ),
     # A file's name may have newlines in it.
-    Known(_line(r"file [\s\S]{1,4200}? not found$"), _person("occ.unknown_file", "Nextcloud does not know this file.", "")),
+    Known(
+        _line(r"file [\s\S]{1,4200}? not found$"),
+        _person("occ.unknown_file", "Nextcloud does not know this file.", ""),
+    ),
 )
 
 

@@ -277,7 +277,7 @@ class Transport:
             return Transient(
                 "photoprism.busy",
                 f"PhotoPrism at {self.place} is starting or overloaded (status 503){words}; photos wait",
-                retry_after=15.0,
+                retry_after=4.0,
             )
         if status >= 500 and unanswered:
             return self._unanswered(unanswered, f"status {status}")

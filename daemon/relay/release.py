@@ -370,6 +370,12 @@ def _below_parent(photo: Photo) -> str:
     return photo.path[len(parent) + 1 :] if parent else photo.path
 
 
+_FOR_A_PERSON = frozenset({"occ.bad_path", "occ.bad_tag", "occ.bad_argument"})
+"""What ``occ`` can never be asked for: the file's name or the tag itself is in the way."""
+
+
 def worth_waiting(error: RelayError) -> bool:
     """Tell whether a release that failed so is tried again by itself."""
+    if error.code in _FOR_A_PERSON:
+        return False
     return isinstance(error, Transient) or error.code.startswith(("occ.", "docker.", "disk."))

@@ -298,3 +298,13 @@ async def test_a_slow_scan_is_given_up(cloud: Cloud) -> None:
     assert await fails(occ.scan("alice", "In")) == ("occ.timeout", True)
     cloud.server.switch(slow=0, database_lost=1)
     assert await fails(occ.scan("alice", "In")) == ("occ.timeout", True)
+
+
+async def test_a_backslash_is_never_sent_since_nextcloud_would_read_a_slash(cloud: Cloud) -> None:
+    for path in ("In\\a.jpg", "In/..\\b.jpg"):
+        assert await fails(cloud.occ.delete("alice", path)) == ("occ.bad_path", False)
+    assert cloud.server.calls("files:delete") == []
+
+
+async def test_a_tag_that_would_be_an_option_is_never_sent(cloud: Cloud) -> None:
+    assert await fails(cloud.occ.tag("bob", "In/b.jpg", "--help")) == ("occ.bad_tag", False)
