@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.events import Bus
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Job
     from daemon.relay.examine import Examine
     from daemon.relay.pipeline import Pipeline
     from daemon.relay.restore import Restore
@@ -116,7 +117,7 @@ class Service:
         self, users: Sequence[str], *, dry_run: bool, say: Callable[[str], Awaitable[None]], settle: float | None = None
     ) -> dict[str, Any]:
         """Do one sweep, wait until all it found has been relayed, and give the summary."""
-        if dry_run:
+        if dry_run or self._current.settings.relay.dry_run:
             return await self._preview(users, say)
         began = self._clock.wall()
         await anyio.to_thread.run_sync(self._retry_held, users)
@@ -142,13 +143,13 @@ class Service:
         while True:
             counts = await anyio.to_thread.run_sync(self._ledger.photos.counts)
             jobs = await anyio.to_thread.run_sync(self._ledger.jobs.pending)
-            moving = dict(counts)
+            moving = await anyio.to_thread.run_sync(self._moving, counts, jobs)
             if not self._watch.status().pending:
                 moving[State.FOUND.value] = 0  # side files that wait for their photo
             fresh_jobs = [job for job in jobs if not job.code]
             now = self._clock.monotonic()
             if is_quiet(moving) and not fresh_jobs and not self._watch.status().pending:
-                if not counts[State.WAITING.value] and not jobs:
+                if self._pipeline.paused or (not counts[State.WAITING.value] and not jobs):
                     return
                 stuck_since = stuck_since or now
                 if now - stuck_since > PATIENCE:
@@ -160,6 +161,19 @@ class Service:
                 told = words
                 await say(words)
             await self._clock.sleep(0.2)
+
+    def _moving(self, counts: dict[str, int], jobs: Sequence[Job]) -> dict[str, int]:
+        """Give the counts without what cannot move now: whoever swept is told of it, and does not wait for it."""
+        if self._pipeline.paused:
+            return {}
+        moving = dict(counts)
+        if any(batch.next_try is not None for batch in self._ledger.batches.unfinished()):
+            moving[State.SETTLED.value] = 0  # while a batch waits for the archive, no other is begun
+        if not self._ledger.photos.releasable(self._clock.wall() + PATIENCE, 1):
+            moving[State.ARCHIVED.value] = 0  # users.release_after
+        if jobs and all(job.code for job in jobs):
+            moving[State.RELEASED.value] = 0  # Nextcloud does not answer
+        return moving
 
     def _summary(self, began: float) -> dict[str, Any]:
         counts = self._ledger.photos.counts()

@@ -222,6 +222,20 @@ class Photos:
         )
         return [rows.photo(row) for row in found]
 
+    def next_try(self) -> float | None:
+        """Give when the next photo is due that waits for another batch, or ``None``."""
+        row = self._store.row(
+            "SELECT MIN(next_try) FROM photos WHERE state = 'waiting' AND batch_id IS NULL AND resume <> 'archived'"
+        )
+        return row[0] if row else None
+
+    def next_release(self) -> float | None:
+        """Give when the next original may be let go, or is tried again, or ``None``."""
+        row = self._store.row(
+            "SELECT MIN(next_try) FROM photos WHERE state = 'archived' OR (state = 'waiting' AND resume = 'archived')"
+        )
+        return row[0] if row else None
+
     def next_due(self) -> float | None:
         """Give the time at which the next waiting photo is due, or ``None``."""
         row = self._store.row("SELECT MIN(next_try) FROM photos WHERE state IN ('waiting', 'archived')")

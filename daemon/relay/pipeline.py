@@ -89,6 +89,7 @@ class Pipeline:
         self._releasing = False
         self._proving = False
         self._said: set[int] = set()
+        self._unseen: set[int] = set()
 
     # -- the loops ----------------------------------------------------------------------------------------------
 
@@ -97,17 +98,16 @@ class Pipeline:
         while True:
             seen = self._wake.count
             if self.paused or not await self._round():
-                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
+                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
     async def releases(self) -> None:
         """Let originals go as soon as they may, for ever."""
         while True:
             seen = self._wake.count
-            now = self._clock.wall()
-            ready = await anyio.to_thread.run_sync(self._ledger.photos.releasable, now, RELEASE_AT_ONCE)
+            ready = await anyio.to_thread.run_sync(self._releasable)
             self._releasing = bool(ready) and not self._stopped()
             if not self._releasing:
-                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
+                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_release))
                 continue
             for photo in ready:
                 if not self._stopped():
@@ -138,23 +138,38 @@ class Pipeline:
     def recover(self) -> None:
         """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
         self._release.recover(self._restore.recover)
-        now = self._clock.wall()
         for batch in self._ledger.batches.unfinished():
-            if batch.state is BatchState.OPEN and self._archive.already_placed(batch):
-                with self._ledger.write():
-                    placed = [
-                        photo.id
-                        for photo in self._ledger.photos.of_batch(batch.id)
-                        if photo.place and State.EXAMINED in {photo.state, photo.resume}
-                    ]
-                    self._ledger.photos.advance(placed, State.PLACED, now, "seen after a restart")
-                    self._ledger.batches.move(batch.id, BatchState.PLACED, now)
-            elif batch.state is BatchState.OPEN:
-                photos = self._ledger.photos.of_batch(batch.id)
+            try:
+                self._see(batch)
+            except RelayError as error:
+                # Its disk is away: the batch waits until it can be looked at, and nothing else waits for that.
+                log.warning("batch %s cannot be looked at yet: %s", batch.name, error)
+                self._unseen.add(batch.id)
+        self._forget_vanished()
+
+    def _see(self, batch: Batch) -> None:
+        """See how far a batch is that was being filled when the last run ended."""
+        if batch.state is not BatchState.OPEN:
+            return
+        now = self._clock.wall()
+        placed = self._archive.already_placed(batch)
+        with self._ledger.write():
+            photos = self._ledger.photos.of_batch(batch.id)
+            if placed:
+                ids = [photo.id for photo in photos if photo.place and State.EXAMINED in {photo.state, photo.resume}]
+                self._ledger.photos.advance(ids, State.PLACED, now, "seen after a restart")
+                self._ledger.batches.move(batch.id, BatchState.PLACED, now)
+            else:
                 again = [photo.id for photo in photos if photo.state is State.EXAMINED]
                 self._ledger.photos.advance(again, State.SETTLED, now, "examined again after a restart")
 
-        self._forget_vanished()
+    async def _seen(self, batch: Batch) -> Batch:
+        """Look at a batch whose disk was away at the start; give it as it is then."""
+        if batch.id not in self._unseen:
+            return batch
+        await anyio.to_thread.run_sync(self._see, batch)
+        self._unseen.discard(batch.id)
+        return await anyio.to_thread.run_sync(self._ledger.batches.get, batch.id) or batch
 
     def _forget_vanished(self) -> None:
         """Forget what was only found, and taken away by its owner while nobody watched."""
@@ -173,16 +188,32 @@ class Pipeline:
         """Tell whether nothing may move now."""
         return self.paused or self._current.settings.relay.dry_run
 
-    def _next(self) -> float:
-        """Give the seconds until something is due by the clock."""
+    def _next_batch(self) -> float:
+        """Give the seconds until a batch, or a photo for another one, is due by the clock.
+
+        Not until a release is: while one is slow, this loop would ask the ledger without a pause.
+        """
+        tries = [one.next_try for one in self._ledger.batches.unfinished()]
+        return self._until([*tries, self._ledger.photos.next_try()])
+
+    def _next_release(self) -> float:
+        """Give the seconds until an original may be let go."""
+        return self._until([self._ledger.photos.next_release()])
+
+    def _until(self, due: Sequence[float | None]) -> float:
         if self._stopped():
             return IDLE
         now = self._clock.wall()
-        due = [one.next_try for one in self._ledger.batches.unfinished() if one.next_try is not None]
-        photo = self._ledger.photos.next_due()
-        if photo is not None:
-            due.append(photo)
-        return max(0.05, min([IDLE, *(one - now for one in due)]))
+        return max(0.05, min([IDLE, *(one - now for one in due if one is not None)]))
+
+    def _releasable(self) -> list[Photo]:
+        """Give the originals that may be let go now, those whose release is to be tried again included."""
+        now = self._clock.wall()
+        with self._ledger.write():
+            for photo in [] if self._stopped() else self._ledger.photos.due(now):
+                if photo.resume is State.ARCHIVED:
+                    self._ledger.photos.take_up(photo.id, State.ARCHIVED, now)
+            return self._ledger.photos.releasable(now, RELEASE_AT_ONCE)
 
     # -- batches ------------------------------------------------------------------------------------------------
 
@@ -212,9 +243,7 @@ class Pipeline:
         now = self._clock.wall()
         with self._ledger.write():
             for photo in self._ledger.photos.due(now):
-                if photo.resume is State.ARCHIVED:
-                    self._ledger.photos.take_up(photo.id, State.ARCHIVED, now)
-                else:
+                if photo.resume is not State.ARCHIVED:
                     self._ledger.photos.take_up(photo.id, State.SETTLED)
 
     def _open(self) -> Batch | None:
@@ -255,6 +284,7 @@ class Pipeline:
     async def _batch(self, batch: Batch) -> bool:
         """Take a batch as far as it goes; ``False`` where it must wait."""
         try:
+            batch = await self._seen(batch)
             await anyio.to_thread.run_sync(self._take_up, batch)
             if batch.state is BatchState.OPEN:
                 batch = await self._fill(batch)
