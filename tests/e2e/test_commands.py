@@ -22,6 +22,7 @@ from tests.e2e.world import ROOT, World, expected
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+pytestmark = pytest.mark.timeout(300)
 WHEN = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 NO_BATCH = "SELECT 1 FROM batches WHERE state <> 'ended'"
 
@@ -122,6 +123,20 @@ def test_a_sweep_alone_relays_what_is_there_and_says_so(world: World) -> None:
     assert world.in_originals() == expected(contents)
     assert not world.files("alice/files/InstantUpload", "bob/files/InstantUpload")
     assert world.run("sweep").stdout.splitlines()[-1].startswith("0 photos relayed")
+    world.in_order()
+
+
+def test_a_side_file_without_its_photo_keeps_no_sweep_waiting(world: World) -> None:
+    world.configure(users={"existing": True})
+    uploads.put(world.data / "alice", "InstantUpload/alone.xmp", samples.xmp(1), WHEN)
+    put(world, "alice", "a.jpg", 1)
+    done = world.run("sweep")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert world.files("alice/files/InstantUpload") == {"alone.xmp"}
+    # Its photo comes: then both go.
+    put(world, "alice", "alone.jpg", 2)
+    assert world.run("sweep").returncode == 0
+    assert not world.files("alice/files/InstantUpload")
     world.in_order()
 
 

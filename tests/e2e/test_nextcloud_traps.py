@@ -14,6 +14,7 @@ from daemon.demo import samples
 from tests import uploads
 from tests.e2e.world import World, expected
 
+pytestmark = pytest.mark.timeout(300)
 WHEN = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 
 

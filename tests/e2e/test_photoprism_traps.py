@@ -12,6 +12,7 @@ from daemon.demo import samples
 from tests import uploads
 from tests.e2e.world import TOKEN, World, digest, expected
 
+pytestmark = pytest.mark.timeout(300)
 WHEN = datetime(2024, 5, 17, 8, 30, tzinfo=UTC)
 BATCHES = "SELECT * FROM batches WHERE code = ?"
 

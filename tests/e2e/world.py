@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import sqlite3
+import stat
 import subprocess
 import sys
 import time
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
 ROOT = Path(__file__).resolve().parents[2]
+PATIENCE = 3
+"""How much longer than on an idle machine a test waits before it gives up."""
 TOKEN = "wORLDs-tOkEnX-aBcDeF-gHiJkL"
 ENDED = {"done", "refused", "restored"}
 MOVING = {"found", "settled", "examined", "placed", "imported", "archived", "released", "waiting"}
@@ -60,7 +63,7 @@ class Prism:
         words += ["--originals", str(self.originals), "--token", token, "--port", str(self.port), "--db", str(self._db)]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(words, cwd=ROOT, stdout=log, stderr=log, stdin=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + PATIENCE * 20
         while time.monotonic() < deadline:
             with contextlib.suppress(OSError):
                 self.state()
@@ -200,7 +203,7 @@ class World:
             env=self._environment(),
             capture_output=True,
             text=True,
-            timeout=within,
+            timeout=PATIENCE * within,
             check=False,
             stdin=subprocess.DEVNULL,
         )
@@ -255,7 +258,7 @@ class World:
 
     def until(self, condition: Callable[[], object], what: str, seconds: float = 30.0) -> None:
         """Wait until something holds, or fail with what is known by then."""
-        deadline = time.monotonic() + seconds
+        deadline = time.monotonic() + PATIENCE * seconds
         while time.monotonic() < deadline:
             if condition():
                 return
@@ -302,12 +305,16 @@ class World:
         return sorted(str(path.relative_to(self.folder)) for path in self.folder.rglob(".photon-relay*"))
 
     def snapshot(self, *roots: Path) -> dict[str, tuple[int, int, int, int]]:
-        """Give what stands below some folders with inode, size, mtime and ctime: unchanged means not touched."""
+        """Give what stands below some folders with inode, size, mtime and ctime: unchanged means not touched.
+
+        Folders without their ctime: the watch proves itself alive by setting their access time.
+        """
         found = {}
         for root in roots or (self.data, self.imports, self.originals):
             for path in [root, *root.rglob("*")]:
                 status = path.lstat()
-                found[str(path)] = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
+                changed = 0 if stat.S_ISDIR(status.st_mode) else status.st_ctime_ns
+                found[str(path)] = (status.st_ino, status.st_size, status.st_mtime_ns, changed)
         return found
 
     def scanned(self) -> list[tuple[str, ...]]:
