@@ -6,6 +6,8 @@ import random
 
 FIRST = 2.0
 LONGEST = 300.0
+BEYOND = 2 * LONGEST
+"""No pause reaches so far: a try that is due later than that was set by a clock that has been set back since."""
 
 
 def pause(attempts: int, wanted: float | None = None) -> float:

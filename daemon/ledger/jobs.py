@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daemon.ledger import rows
 from daemon.ledger.rows import blob, text
+from daemon.pauses import BEYOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -41,9 +42,13 @@ class Jobs:
     def take(self, now: float) -> list[Job]:
         """Give the jobs whose time has come and mark them as begun: what comes from now on makes new jobs."""
         with self._store.write() as db:
-            db.execute("UPDATE jobs SET taken = 1 WHERE taken = 0 AND COALESCE(next_try, 0) <= ?", (now,))
+            # Due much later than any pause lasts: the clock has been set back since.
+            due = (now, now + BEYOND)
+            db.execute(
+                "UPDATE jobs SET taken = 1 WHERE taken = 0 AND (COALESCE(next_try, 0) <= ? OR next_try > ?)", due
+            )
             found = db.execute(
-                "SELECT * FROM jobs WHERE taken = 1 AND COALESCE(next_try, 0) <= ? ORDER BY id", (now,)
+                "SELECT * FROM jobs WHERE taken = 1 AND (COALESCE(next_try, 0) <= ? OR next_try > ?) ORDER BY id", due
             ).fetchall()
         return [rows.job(row) for row in found]
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.ledger import rows
 from daemon.ledger.model import ENDS, Photo, State
 from daemon.ledger.rows import blob
+from daemon.pauses import BEYOND
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -208,17 +209,19 @@ class Photos:
     def due(self, now: float) -> list[Photo]:
         """Give waiting photos whose time has come, but for those that wait with their batch."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE state = 'waiting' AND next_try <= ? AND"
+            "SELECT * FROM photos WHERE state = 'waiting' AND (next_try <= ? OR next_try > ?) AND"
             " (batch_id IS NULL OR resume = 'archived') ORDER BY id",
-            (now,),
+            (now, now + BEYOND),
         )
         return [rows.photo(row) for row in found]
 
     def releasable(self, now: float, limit: int) -> list[Photo]:
         """Give proved photos whose original may be let go now, oldest first."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE state = 'archived' AND COALESCE(next_try, 0) <= ? ORDER BY id LIMIT ?",
-            (now, limit),
+            # One that need not wait after its proof does not wait for a clock that was set back either.
+            "SELECT * FROM photos WHERE state = 'archived' AND (COALESCE(next_try, 0) <= ? OR"
+            " (next_try > ? AND next_try <= proved_at)) ORDER BY id LIMIT ?",
+            (now, now + BEYOND, limit),
         )
         return [rows.photo(row) for row in found]
 

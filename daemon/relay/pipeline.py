@@ -19,7 +19,7 @@ from daemon.files.names import word
 from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
 from daemon.nextcloud.homes import check_data
-from daemon.pauses import pause
+from daemon.pauses import BEYOND, pause
 from daemon.relay.archive import of_one_file
 from daemon.relay.batch import described, groups_of
 from daemon.relay.partners import companions
@@ -225,7 +225,7 @@ class Pipeline:
         await anyio.to_thread.run_sync(self._wake_due)
         blocked = False
         for batch in await anyio.to_thread.run_sync(self._ledger.batches.unfinished):
-            if batch.next_try is not None and batch.next_try > self._clock.wall():
+            if batch.next_try is not None and 0 < batch.next_try - self._clock.wall() <= BEYOND:
                 blocked = True
                 continue
             blocked = not await self._batch(batch) or blocked
