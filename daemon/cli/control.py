@@ -67,17 +67,6 @@ def status(arguments: Namespace) -> int:
     return 0
 
 
-def health(arguments: Namespace) -> int:
-    """Ask the running daemon whether it is well."""
-    settings = load(arguments.config, os.environ).settings
-    end = anyio.run(partial(ask, settings.state, {"do": "health"}, print, within=10.0))
-    if end is None:
-        print("no daemon is running", file=sys.stderr)
-        return 1
-    print("ok" if end["exit"] == 0 else f"not well: {end['end']}")
-    return int(end["exit"])
-
-
 async def _hand_over_or_do(settings: Settings, request: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
     """Have the running daemon do it; where none runs, do it here with the same parts."""
     end = await ask(settings.state, request, say)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon import __version__
-from daemon.cli import config, control, demo, gate, run
+from daemon.cli import demo, gate
 from daemon.errors import ConfigError, RelayError
 from daemon.settings_file import default_config_path
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,6 +43,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return code
 
 
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Give a command whose module is imported only when it is carried out: a second of imports, mostly for others."""
+
+    def command(arguments: argparse.Namespace) -> int:
+        code: int = getattr(importlib.import_module(f"daemon.cli.{module}"), function)(arguments)
+        return code
+
+    return command
+
+
 def parser() -> argparse.ArgumentParser:
     """Describe every command."""
     common = argparse.ArgumentParser(add_help=False)
@@ -53,30 +64,30 @@ def parser() -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"photon-relay {__version__}")
     commands = top.add_subparsers(required=True, metavar="COMMAND")
 
-    def add(name: str, what: str, function: object) -> argparse.ArgumentParser:
+    def add(name: str, what: str, function: Callable[[argparse.Namespace], int]) -> argparse.ArgumentParser:
         made = commands.add_parser(name, help=what, description=what, parents=[common])
         made.set_defaults(command=function)
         return made
 
-    add("run", "run the daemon", run.run)
-    sweep = add("sweep", "look through all watched folders once and relay what is there", control.sweep)
+    add("run", "run the daemon", _later("run", "run"))
+    sweep = add("sweep", "look through all watched folders once and relay what is there", _later("control", "sweep"))
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be done, and why")
     sweep.add_argument("--user", action="append", default=[], metavar="ID", help="only this user (may be repeated)")
-    check = add("check", "look at everything that a start needs", run.check)
+    check = add("check", "look at everything that a start needs", _later("run", "check"))
     check.add_argument("--json", action="store_true", help="as JSON")
-    status = add("status", "counts by state, the last batch, the next sweep", control.status)
+    status = add("status", "counts by state, the last batch, the next sweep", _later("control", "status"))
     status.add_argument("--json", action="store_true", help="as JSON")
-    restore = add("restore", "copy originals back where they came from", control.restore)
+    restore = add("restore", "copy originals back where they came from", _later("control", "restore"))
     what = restore.add_mutually_exclusive_group(required=True)
     what.add_argument("photos", nargs="*", type=int, default=[], metavar="PHOTO_ID", help="photos by their numbers")
     what.add_argument("--batch", type=int, metavar="ID", help="all photos of a batch")
-    add("health", "ask the running daemon whether it is well", control.health)
+    add("health", "ask the running daemon whether it is well", _later("health", "health"))
     configure = commands.add_parser("config", help="check the configuration, or print its schema")
     which = configure.add_subparsers(required=True, metavar="WHAT")
     checked = which.add_parser("check", help="validate the configuration file", parents=[common])
-    checked.set_defaults(command=config.check)
+    checked.set_defaults(command=_later("config", "check"))
     schema = which.add_parser("schema", help="print the JSON schema of the configuration file", parents=[common])
-    schema.set_defaults(command=config.schema)
+    schema.set_defaults(command=_later("config", "schema"))
     demo.add_to(commands, common)
     gate.add_to(commands)
     return top
