@@ -202,8 +202,8 @@ class Service:
 
     def _again(self, identity: int, now: float) -> None:
         photo = self._ledger.photos.get(identity)
-        if photo is None:
-            return
+        if photo is None or photo.state not in _RETRIABLE:
+            return  # under way, or at its end: what would be begun anew would be done twice
         if photo.state is State.WAITING:
             self._ledger.photos.put(identity, next_try=now)
             if photo.batch_id is not None:
@@ -258,6 +258,8 @@ class Service:
         self._pipeline.paused = False
         self._wake.set()
 
+
+_RETRIABLE = frozenset({State.WAITING, State.HELD, State.REFUSED})
 
 _SHOWN = frozenset(
     state.value for state in State if state not in {State.DONE, State.REFUSED, State.RESTORED, State.RELEASED}

@@ -262,6 +262,15 @@ class Photos:
         )
         return row is not None
 
+    def stayed(self, user: str, path: str, blake3: bytes, inode: int) -> bool:
+        """Tell whether this very file with these bytes was relayed already and stayed (``after`` was keep or tag)."""
+        row = self._store.row(
+            "SELECT 1 FROM photos WHERE user = ? AND path = ? AND blake3 = ? AND inode = ? AND after IN ('keep', 'tag')"
+            " AND state IN ('released', 'done') LIMIT 1",
+            (user, blob(path), blake3, inode),
+        )
+        return row is not None
+
     def archived_beside(self, user: str, directory: str, prefix: str) -> list[Photo]:
         """Give photos of that folder whose names start with ``prefix`` and whose bytes are proved in the archive."""
         base = blob(f"{directory}/{prefix}" if directory else prefix)

@@ -130,6 +130,8 @@ class Examine:
             digest = bytes.fromhex(hashed.blake3)
             if self._ledger.photos.put_back(photo.user, photo.path, digest):
                 raise Refused("photo.put_back", f"{who} was put back on request; it is not taken again")
+            if self._ledger.photos.stayed(photo.user, photo.path, digest, photo.fingerprint.inode):
+                raise Refused("photo.kept", f"{who} was relayed before and kept; it is left alone")
             identifier = ""
             if extension in _MAY_ANNOUNCE and (extension not in {"jpg", "jpeg"} or b"Apple" in hashed.first):
                 identifier = content_identifier(source.fd) or ""

@@ -73,6 +73,7 @@ class Intake:
         if latest is not None:
             if latest.state in _BEFORE_THE_RELAY and latest.batch_id is None:
                 if latest.fingerprint != file.fingerprint:
+                    self._unsettle(latest)
                     self._ledger.photos.put(latest.id, fingerprint=file.fingerprint)
                 return True
             if self._is_known(latest, file.fingerprint):
@@ -84,17 +85,24 @@ class Intake:
         self._ledger.photos.add(file.user, folder, file.path, kind, file.fingerprint, self._clock.wall())
         return True
 
+    def _unsettle(self, photo: Photo) -> None:
+        """Have a file that was written to while it waited for a batch become quiet anew, and its group with it."""
+        if photo.state is not State.SETTLED:
+            return
+        group = [photo] if photo.group_id is None else self._ledger.photos.of_group(photo.group_id)
+        ids = [one.id for one in group if one.state is State.SETTLED and one.batch_id is None]
+        self._ledger.photos.advance(ids, State.FOUND, self._clock.wall(), "it changed while it waited", group_id=None)
+
     def _is_known(self, latest: Photo, now: Fingerprint) -> bool:
         """Tell whether a file is the one that the ledger has already, so that nothing begins anew."""
         before = latest.fingerprint
         if latest.state is State.DONE or latest.state is State.RELEASED:
-            # What was let go and comes again is a new upload, even under a used inode number. What stayed is known.
-            return latest.after in _STAYS and (before.inode, before.size) == (now.inode, now.size)
-        if latest.state is State.RESTORED:
-            return (before.inode, before.size) == (now.inode, now.size)
+            # What was let go and comes again is a new upload, even under a used inode number. What stayed is known;
+            # where only its time is another, it is examined: an edit in place may keep inode and size.
+            return latest.after in _STAYS and before.renamed(now)
         if latest.state is State.REFUSED and latest.code in _CAME_BACK:
             return False
-        # Under way, waiting, held or refused: the same file is not begun twice, another one is new.
+        # Under way, waiting, held, refused or put back: the same file is not begun twice, another one is new.
         return before.renamed(now)
 
     async def settled(self, group: SettledGroup) -> None:

@@ -249,16 +249,17 @@ class Pipeline:
     def _open(self) -> Batch | None:
         """Make a batch of the groups that have waited longest; groups are never parted."""
         limit = self._current.settings.watch.batch
-        waiting = self._ledger.photos.settled_first(limit)
-        taken: list[Photo] = []
-        for first, *_ in self._still_included(groups_of(waiting)):
-            group = self._whole(first)
-            if taken and len(taken) + len(group) > limit:
-                break
-            taken += group
-        if not taken:
-            return None
+        # One transaction: what changes in this moment is taken out before, or found to have begun.
         with self._ledger.write():
+            waiting = self._ledger.photos.settled_first(limit)
+            taken: list[Photo] = []
+            for first, *_ in self._still_included(groups_of(waiting)):
+                group = self._whole(first)
+                if taken and len(taken) + len(group) > limit:
+                    break
+                taken += group
+            if not taken:
+                return None
             batch = self._ledger.batches.open(word(14), self._clock.wall())
             for photo in taken:
                 self._ledger.photos.put(photo.id, batch_id=batch.id)

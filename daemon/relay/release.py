@@ -82,8 +82,8 @@ class Release:
         # A marker that has gone says that this may be another directory: nothing is taken away from it.
         await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
         rules = self._current.settings.users.rules_for(photo.user)
-        excluded = self._current.settings.users.decision(photo.user) == "exclude"
-        after = "keep" if excluded else rules.after
+        included = self._current.settings.users.decision(photo.user) == "include"
+        after = rules.after if included and not await anyio.to_thread.run_sync(self._is_put_back, photo) else "keep"
         await anyio.to_thread.run_sync(partial(self._ledger.photos.put, photo.id, after=after))
         note = _DEEDS[after]
         try:
@@ -101,6 +101,10 @@ class Release:
             note = f"{_NOTHING}: {error.message}"
         await anyio.to_thread.run_sync(self._released, photo, after, note)
         return True
+
+    def _is_put_back(self, photo: Photo) -> bool:
+        """Tell whether somebody has asked for these bytes to stay there, while they came a second time."""
+        return self._ledger.photos.put_back(photo.user, photo.path, photo.blake3 or b"")
 
     def recover(self, restore: Callable[[Photo], None]) -> None:
         """After a crash: find every original that may be hidden, and give it its name back or see its release done.

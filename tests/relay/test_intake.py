@@ -119,7 +119,11 @@ async def test_kept_originals_are_known_after_another_rule_is_chosen(make_world:
     world.change(**OFF, users={"after": "delete"})
     assert await world.sweep() == set()
     os.utime(world.path("alice", PATH), (5, 5))
-    assert await world.sweep() == set(), "its time alone makes it no other file"
+    await world.sweep()
+    await world.relay()
+    touched = world.photo(photo.id + 1)
+    assert (touched.state, touched.code) == (State.REFUSED, "photo.kept"), "read once more: its bytes are the same"
+    assert await world.sweep() == set()
     assert world.photo(photo).state is State.DONE
     assert world.standing() == {f"files/{PATH}": shot(1)}
     world.put("alice", PATH, shot(2, 70_000))
