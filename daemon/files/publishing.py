@@ -137,6 +137,7 @@ def made_dirs(root: str | int, relpath: str, *, mode: int = 0o2775) -> Iterator[
             made = _make_dir(fd, part, mode)
             with directory_below(fd, part) as inner:
                 if made:
+                    own_like(inner, fd)
                     set_mode(inner, mode)
                     sync_dir(fd)
                 os.dup2(inner, fd, inheritable=False)
@@ -158,6 +159,21 @@ def _make_dir(dir_fd: int, name: str, mode: int) -> bool:
     except FileExistsError:
         return False
     return True
+
+
+def own_like(fd: int, folder_fd: int) -> None:
+    """Let what was made belong to whom its folder belongs to, where the program runs as root (on bare metal).
+
+    Else Nextcloud, or PhotoPrism, could not write into a folder that was made for them.
+    """
+    if os.geteuid() != 0:
+        return
+    owner = os.fstat(folder_fd)
+    try:
+        os.fchown(fd, owner.st_uid, owner.st_gid)
+    except OSError as error:  # file systems without owners
+        if error.errno not in {errno.EPERM, errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
+            raise disk_fault(error, "setting the owner of", path_of(fd)) from error
 
 
 def set_mode(fd: int, mode: int) -> None:

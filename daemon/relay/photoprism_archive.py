@@ -16,6 +16,7 @@ from daemon.errors import Refused, RelayError, Transient
 from daemon.files.names import placed_name
 from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
+from daemon.files.publishing import set_mode
 from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
 from daemon.relay import batch_folder, originals
 from daemon.relay.archive import Finding, Verdict
@@ -374,6 +375,7 @@ def _copy_companion(folder: int, name: str, root: str, photo: Photo, fetched: by
         return
     made = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o664, dir_fd=folder)
     with os.fdopen(made, "wb") as target:
+        set_mode(made, 0o664)  # whatever the umask is: PhotoPrism must be able to read it
         target.write(fetched)
         target.flush()
         os.fsync(target.fileno())

@@ -19,7 +19,7 @@ from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import MOST_NAMES, kept_name
 from daemon.files.opening import directory_below, file_below, look
-from daemon.files.publishing import made_dirs, rename_noreplace, sync_dir
+from daemon.files.publishing import made_dirs, own_like, rename_noreplace, sync_dir
 from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
 from daemon.files.settling import Where, settle_hidden
 from daemon.fingerprint import Fingerprint
@@ -141,7 +141,11 @@ class Release:
         root = target[: len(target) - len(_below_parent(photo))].rstrip("/")
         with made_dirs(home, root, mode=0o755) as fd, suppress(FileExistsError):
             # Galleries pass over a folder with this file in it; the photos would else be there twice.
-            os.close(os.open(".nomedia", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd))
+            mark = os.open(".nomedia", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd)
+            try:
+                own_like(mark, fd)
+            finally:
+                os.close(mark)
         with (
             self._home_folder(photo) as folder,
             made_dirs(home, target.rpartition("/")[0], mode=0o755) as to,

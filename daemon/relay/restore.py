@@ -18,7 +18,7 @@ from daemon.errors import NeedsPerson, Refused, RelayError
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import hidden_name, numbered, word
 from daemon.files.opening import file_below, look
-from daemon.files.publishing import made_dirs, publish
+from daemon.files.publishing import made_dirs, own_like, publish
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
 from daemon.text import shown
@@ -140,10 +140,7 @@ class Restore:
     def _create(self, photo: Photo, hidden: str) -> int:
         with self._folder(photo) as folder:
             fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
-            owner = os.fstat(folder)
-            if os.geteuid() == 0:
-                # Run as root (bare metal): the file belongs to whom its folder belongs to, not to root.
-                os.fchown(fd, owner.st_uid, owner.st_gid)
+            own_like(fd, folder)
             return fd
 
     def _publish(self, photo: Photo, hidden: str, who: str) -> str:
