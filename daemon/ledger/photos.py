@@ -245,9 +245,12 @@ class Photos:
         return row[0] if row else None
 
     def twin(self, photo: Photo) -> Photo | None:
-        """Give another photo of the same bytes that is under way and was entered before, or ``None``."""
+        """Give the photo that brings the same bytes to the archive just now, or ``None``.
+
+        One that is a duplicate itself brings nothing; so two are never each other's, whichever is asked about first.
+        """
         row = self._store.row(
-            "SELECT * FROM photos WHERE blake3 = ? AND id < ? AND"
+            "SELECT * FROM photos WHERE blake3 = ? AND id <> ? AND duplicate_of IS NULL AND"
             " (state IN ('examined', 'placed', 'imported') OR (state = 'waiting' AND batch_id IS NOT NULL))"
             " ORDER BY id LIMIT 1",
             (photo.blake3, photo.id),
