@@ -143,13 +143,14 @@ class Service:
         while True:
             counts = await anyio.to_thread.run_sync(self._ledger.photos.counts)
             jobs = await anyio.to_thread.run_sync(self._ledger.jobs.pending)
-            moving = await anyio.to_thread.run_sync(self._moving, counts, jobs)
+            blocked = await anyio.to_thread.run_sync(self._blocked)
+            moving = await anyio.to_thread.run_sync(self._moving, counts, jobs, blocked)
             if not self._watch.status().pending:
                 moving[State.FOUND.value] = 0  # side files that wait for their photo
             fresh_jobs = [job for job in jobs if not job.code]
             now = self._clock.monotonic()
             if is_quiet(moving) and not fresh_jobs and not self._watch.status().pending:
-                if self._pipeline.paused or (not counts[State.WAITING.value] and not jobs):
+                if self._pipeline.paused or not (counts[State.WAITING.value] or jobs or blocked):
                     return
                 stuck_since = stuck_since or now
                 if now - stuck_since > PATIENCE:
@@ -162,12 +163,16 @@ class Service:
                 await say(words)
             await self._clock.sleep(0.2)
 
-    def _moving(self, counts: dict[str, int], jobs: Sequence[Job]) -> dict[str, int]:
+    def _blocked(self) -> bool:
+        """Tell whether a batch waits for the archive, or is being tried once more just now."""
+        return any(batch.next_try is not None for batch in self._ledger.batches.unfinished())
+
+    def _moving(self, counts: dict[str, int], jobs: Sequence[Job], blocked: bool) -> dict[str, int]:
         """Give the counts without what cannot move now: whoever swept is told of it, and does not wait for it."""
         if self._pipeline.paused:
             return {}
         moving = dict(counts)
-        if any(batch.next_try is not None for batch in self._ledger.batches.unfinished()):
+        if blocked:
             moving[State.SETTLED.value] = 0  # while a batch waits for the archive, no other is begun
         if not self._ledger.photos.releasable(self._clock.wall() + PATIENCE, 1):
             moving[State.ARCHIVED.value] = 0  # users.release_after
@@ -178,10 +183,11 @@ class Service:
     def _summary(self, began: float) -> dict[str, Any]:
         counts = self._ledger.photos.counts()
         since = self._ledger.photos.ended_between(began, self._clock.wall())
-        failed = counts[State.WAITING.value] + counts[State.HELD.value] + len(self._ledger.jobs.pending())
+        waiting = counts[State.WAITING.value] + counts[State.SETTLED.value]
+        failed = waiting + counts[State.HELD.value] + len(self._ledger.jobs.pending())
         return {
             **since,
-            "waiting": counts[State.WAITING.value],
+            "waiting": waiting,
             "held": counts[State.HELD.value],
             "failed": failed,
             "troubles": self._ledger.photos.troubles(),
