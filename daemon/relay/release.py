@@ -115,7 +115,8 @@ class Release:
             try:
                 if photo.state in {State.ARCHIVED, State.WAITING, State.HELD}:
                     self._recover(photo)
-                else:
+                elif photo.state in {State.DONE, State.RELEASED, State.RESTORED}:
+                    # Only of these can the hidden file be a restore's copy, which may be dropped.
                     restore(photo)
             except RelayError as error:
                 # Its hidden name stays in the ledger; the next start looks again.
