@@ -28,12 +28,11 @@ class Store:
         self._depth = 0
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
-            self._connection.row_factory = sqlite3.Row
-            self._connection.execute("PRAGMA journal_mode = WAL")
-            self._connection.execute("PRAGMA synchronous = FULL")
-            self._connection.execute("PRAGMA foreign_keys = ON")
-            os.chmod(path, 0o600)  # noqa: PTH101  the ledger tells everybody's file names
-            migrate(self._connection)
+            try:
+                self._prepare()
+            except BaseException:
+                self._connection.close()
+                raise
         except sqlite3.DatabaseError as error:
             raise NeedsPerson(
                 "ledger.damaged",
@@ -41,6 +40,14 @@ class Store:
                 hint="put back a copy of the state folder; without one, move ledger.db* away: what stands in the"
                 " users' folders then is left alone until you say otherwise",
             ) from error
+
+    def _prepare(self) -> None:
+        self._connection.row_factory = sqlite3.Row
+        self._connection.execute("PRAGMA journal_mode = WAL")
+        self._connection.execute("PRAGMA synchronous = FULL")
+        self._connection.execute("PRAGMA foreign_keys = ON")
+        os.chmod(self.path, 0o600)  # noqa: PTH101  the ledger tells everybody's file names
+        migrate(self._connection)
 
     def close(self) -> None:
         """Close the file; a last checkpoint leaves no WAL behind."""

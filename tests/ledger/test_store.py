@@ -3,7 +3,7 @@ from __future__ import annotations
 import sqlite3
 import stat
 import threading
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -12,9 +12,6 @@ from daemon.ledger import schema
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.schema import MIGRATIONS
 from tests.ledger.entries import NOW, add
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 
 def test_a_new_ledger_is_the_owners_alone_in_wal_mode_and_synced_at_each_commit(tmp_path: Path) -> None:
@@ -67,6 +64,8 @@ def test_a_damaged_ledger_is_told_in_words(tmp_path: Path, damage: str) -> None:
     assert caught.value.code == "ledger.damaged"
     assert str(path) in caught.value.message
     assert caught.value.hint
+    held = [str(link.readlink()) for link in Path("/proc/self/fd").iterdir() if link.is_symlink()]
+    assert not [one for one in held if one.startswith(str(tmp_path))], "a ledger that was refused stays open"
 
 
 def test_a_migration_that_fails_half_way_leaves_the_earlier_version(
