@@ -159,6 +159,80 @@ MIGRATIONS: Sequence[str] = (
         missed INTEGER NOT NULL DEFAULT 0
     );
     """,
+    """
+    CREATE INDEX photos_of_user ON photos (user, id);
+    CREATE INDEX photos_in_state ON photos (state, id);
+    CREATE INDEX photos_sha1 ON photos (sha1);
+
+    CREATE TABLE quarters (
+        quarter INTEGER PRIMARY KEY,
+        done INTEGER NOT NULL DEFAULT 0,
+        bytes INTEGER NOT NULL DEFAULT 0,
+        duplicates INTEGER NOT NULL DEFAULT 0,
+        duplicate_bytes INTEGER NOT NULL DEFAULT 0,
+        refused INTEGER NOT NULL DEFAULT 0,
+        restored INTEGER NOT NULL DEFAULT 0
+    );
+    INSERT INTO quarters
+        SELECT CAST(ended_at / 900 AS INTEGER) quarter,
+            SUM(state = 'done' AND duplicate_of IS NULL),
+            SUM(CASE WHEN state = 'done' AND duplicate_of IS NULL THEN size ELSE 0 END),
+            SUM(state = 'done' AND duplicate_of IS NOT NULL),
+            SUM(CASE WHEN state = 'done' AND duplicate_of IS NOT NULL THEN size ELSE 0 END),
+            SUM(state = 'refused'),
+            SUM(state = 'restored')
+        FROM photos WHERE state IN ('done', 'refused', 'restored') AND ended_at IS NOT NULL GROUP BY quarter;
+
+    CREATE TABLE sessions (
+        id_hash BLOB PRIMARY KEY,
+        epoch INTEGER NOT NULL,
+        csrf TEXT NOT NULL,
+        began_at REAL NOT NULL,
+        used_at REAL NOT NULL,
+        address TEXT NOT NULL DEFAULT '',
+        agent TEXT NOT NULL DEFAULT ''
+    ) WITHOUT ROWID;
+
+    CREATE TABLE tokens (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        name TEXT NOT NULL,
+        hash BLOB NOT NULL UNIQUE,
+        scope TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL,
+        used_at REAL,
+        used_from TEXT NOT NULL DEFAULT ''
+    );
+
+    CREATE TABLE marks (
+        name TEXT PRIMARY KEY,
+        value TEXT NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE outbox (
+        id INTEGER PRIMARY KEY AUTOINCREMENT,
+        channel TEXT NOT NULL,
+        kind TEXT NOT NULL,
+        about TEXT NOT NULL DEFAULT '',
+        body TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        not_before REAL NOT NULL DEFAULT 0,
+        stale_at REAL,
+        attempts INTEGER NOT NULL DEFAULT 0,
+        code TEXT NOT NULL DEFAULT '',
+        message TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX outbox_channel ON outbox (channel, id);
+
+    CREATE TABLE deeds (
+        hash BLOB PRIMARY KEY,
+        deed TEXT NOT NULL,
+        subject TEXT NOT NULL,
+        created_at REAL NOT NULL,
+        expires_at REAL NOT NULL,
+        used_at REAL
+    ) WITHOUT ROWID;
+    """,
 )
 
 

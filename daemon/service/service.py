@@ -1,4 +1,4 @@
-"""What a front end may ask of the daemon: the one door for the page, the control socket and the command line."""
+"""Questions and deeds of a front end, each the same whoever asks."""
 
 from __future__ import annotations
 
