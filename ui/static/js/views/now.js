@@ -1,0 +1,2 @@
+import { viewHead } from "../dom.js";
+export default { title: "Now", mount(root) { root.append(viewHead("Now")); } };
