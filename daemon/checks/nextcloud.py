@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from daemon.nextcloud.output import Mount, Status
     from daemon.settings import Settings
 
-OCC, APPS, ALBUM = "occ", "galleries", "album"
+OCC, BIN, APPS, ALBUM = "occ", "trash bin", "galleries", "album"
 
 
 async def nextcloud(settings: Settings, occ: Occ | None) -> list[Check]:
@@ -28,7 +28,7 @@ async def nextcloud(settings: Settings, occ: Occ | None) -> list[Check]:
     if stopped is not None:
         return [stopped]
     found = [ok(OCC, f"Nextcloud {status.version} answers")]
-    for name, part in ((APPS, _galleries), (ALBUM, _album)):
+    for name, part in ((BIN, _bin), (APPS, _galleries), (ALBUM, _album)):
         try:
             found += await part(settings, occ)
         except RelayError as error:
@@ -42,15 +42,19 @@ def _without(settings: Settings) -> list[Check]:
         return [warning(OCC, message, "Restart the daemon.", "config.restart")]
     message = "off: galleries show new photos, and forget moved ones, only when Nextcloud looks by itself"
     found = [warning(OCC, message, "Set nextcloud.occ.via to docker or command.", "occ.off")]
-    rules = {name: settings.users.rules_for(name).after for name in settings.users.include}
-    if settings.users.new == "include" or not rules:
-        rules["users"] = settings.users.after
-    needing = sorted(name for name, after in rules.items() if after in {"trash", "tag"})
+    needing = _with_after(settings, {"trash", "tag"})
     if needing:
         message = f"`after: trash` and `after: tag` need occ, and originals are kept meanwhile: {_listed(needing)}"
         hint = "Set users.after (or a user's own) to delete, archive or keep, or let occ be called."
         found.append(failed(OCC, message, hint, "occ.off"))
     return found
+
+
+def _with_after(settings: Settings, wanted: set[str]) -> list[str]:
+    rules = {name: settings.users.rules_for(name).after for name in settings.users.include}
+    if settings.users.new == "include" or not rules:
+        rules["users"] = settings.users.after
+    return sorted(name for name, after in rules.items() if after in wanted)
 
 
 def _listed(names: list[str]) -> str:
@@ -71,12 +75,23 @@ def _stopped(status: Status) -> Check | None:
     return None
 
 
+async def _bin(settings: Settings, occ: Occ) -> list[Check]:
+    needing = _with_after(settings, {"trash"})
+    if not needing:
+        return []
+    if (await occ.features(fresh=True)).trash:
+        return [ok(BIN, "Nextcloud keeps what is deleted in its owner's bin (`after: trash`)")]
+    message = f"Nextcloud's bin is off, so originals are kept, whatever `after: trash` says: {_listed(needing)}"
+    hint = "Enable the app (`occ app:enable files_trashbin`), or set `after` to delete, archive or keep."
+    return [failed(BIN, message, hint, "occ.no_trash")]
+
+
 async def _galleries(settings: Settings, occ: Occ) -> list[Check]:
     wanted = settings.nextcloud
     if wanted.memories == wanted.photos == "off":
         return [ok(APPS, "Memories and Nextcloud Photos are left alone (nextcloud.memories and .photos are off)")]
     features = await occ.features(fresh=True)
-    found = []
+    found: list[Check] = []
     if wanted.memories == "off":
         found.append(ok(APPS, "Memories is left alone (nextcloud.memories is off)"))
     elif features.memories:

@@ -29,6 +29,9 @@ QUICK: Final = 120.0
 FEATURES_LAST: Final = 3600.0
 """Seconds after which Nextcloud is asked again what it can do: it may have been upgraded meanwhile."""
 
+WITHOUT_TRASH: Final = 60.0
+"""The same where its bin is off: photos wait for somebody to switch it on."""
+
 
 class Occ:
     """Asks ``occ`` through a runner; ``timeout`` (seconds) is for the long commands.
@@ -65,8 +68,10 @@ class Occ:
     async def features(self, *, fresh: bool = False) -> Features:
         """Find out what this Nextcloud can do; the answer is kept for an hour, or until an option is unknown."""
         now = self._clock.monotonic()
-        if self._features and not fresh and now - self._features[0] < FEATURES_LAST:
-            return self._features[1]
+        if self._features and not fresh:
+            asked, known = self._features
+            if now - asked < (FEATURES_LAST if known.trash else WITHOUT_TRASH):
+                return known
         apps = await self.apps()
         scan = await self._options("files:scan")
         index = await self._options("memories:index") if "memories" in apps else frozenset()
@@ -76,6 +81,7 @@ class Occ:
             memories_option="--path" if "--path" in index else "--folder" if "--folder" in index else "",
             memories_skip_cleanup="--skip-cleanup" in index,
             photos="photos" in apps,
+            trash="files_trashbin" in apps,
         )
         self._features = (now, found)
         return found

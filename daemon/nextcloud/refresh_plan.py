@@ -28,7 +28,8 @@ class Features:
     """What this Nextcloud can do: found out once in a while by `daemon.nextcloud.occ.Occ.features`.
 
     ``memories`` is the app's version or ``None``; ``memories_option`` limits its index to a folder: ``--path``,
-    ``--folder`` before 7.6.1, empty where neither is known.
+    ``--folder`` before 7.6.1, empty where neither is known. ``trash``: the app that keeps deleted files is enabled;
+    without it ``files:delete`` deletes for good.
     """
 
     generate_metadata: bool = False
@@ -36,6 +37,7 @@ class Features:
     memories_option: Literal["--path", "--folder", ""] = ""
     memories_skip_cleanup: bool = False
     photos: bool = False
+    trash: bool = False
 
 
 @dataclass(frozen=True, slots=True)

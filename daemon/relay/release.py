@@ -246,6 +246,13 @@ class Release:
             raise NeedsPerson(
                 "occ.off", "after: trash needs occ, which is off; the original is kept", hint="see nextcloud.occ.via"
             )
+        if not (await self._occ.features()).trash:
+            # `files:delete` would delete for good, and with it an upload that takes the name in that half second.
+            raise NeedsPerson(
+                "occ.no_trash",
+                f"Nextcloud has no bin (its app files_trashbin is off), so {shown(photo.name)} of {photo.user} is kept",
+                hint="enable it (`occ app:enable files_trashbin`), or set `after` to delete, archive or keep",
+            )
         await self._not_in_the_same_second(photo)
         try:
             await anyio.to_thread.run_sync(self._check, photo)

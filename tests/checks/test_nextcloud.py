@@ -84,6 +84,19 @@ async def test_later_commands_may_fail_alone(house: House) -> None:
     ]
 
 
+async def test_a_bin_that_is_off(house: House) -> None:
+    house.server.switch(trashbin_off=True)
+    settings = house.settings(users={"include": {"alice": {}, "bob": {"after": "keep"}}})
+    [found] = [check for check in await nextcloud(settings, house.occ) if check.name == "trash bin"]
+    assert (found.level, found.code) == (Level.FAILED, "occ.no_trash")
+    assert "alice" in found.message
+    assert "bob" not in found.message
+    assert "files_trashbin" in found.hint
+    house.server.switch(trashbin_off=False)
+    [found] = [check for check in await nextcloud(settings, house.occ) if check.name == "trash bin"]
+    assert found.level is Level.OK
+
+
 @pytest.mark.parametrize(
     ("traps", "keys", "trouble"),
     [

@@ -30,7 +30,12 @@ async def fails(work: Awaitable[object]) -> tuple[str, bool]:
 async def test_status_and_features(cloud: Cloud) -> None:
     assert await cloud.occ.status() == Status("32.0.1")
     assert await cloud.occ.features() == Features(
-        generate_metadata=True, memories="7.8.2", memories_option="--path", memories_skip_cleanup=True, photos=True
+        generate_metadata=True,
+        memories="7.8.2",
+        memories_option="--path",
+        memories_skip_cleanup=True,
+        photos=True,
+        trash=True,
     )
     cloud.server.switch(maintenance=True)
     assert await cloud.occ.status() == Status("32.0.1", maintenance=True)
@@ -45,8 +50,17 @@ async def test_features_are_kept_for_an_hour(cloud: Cloud) -> None:
     assert (await cloud.occ.features()).memories == "7.8.2"
     assert cloud.server.calls() == []
     cloud.clock.seconds += 3601
-    assert await cloud.occ.features() == Features()
+    assert await cloud.occ.features() == Features(trash=True)
     assert len(cloud.server.calls()) == 2
+
+
+async def test_a_bin_that_is_off_is_asked_about_again_soon(cloud: Cloud) -> None:
+    cloud.server.switch(trashbin_off=True)
+    assert not (await cloud.occ.features()).trash
+    cloud.server.switch(trashbin_off=False)
+    assert not (await cloud.occ.features()).trash
+    cloud.clock.seconds += 61
+    assert (await cloud.occ.features()).trash
 
 
 async def test_an_unknown_option_makes_it_ask_again(cloud: Cloud) -> None:

@@ -12,7 +12,7 @@ from daemon.errors import NeedsPerson
 from daemon.files import publishing, releasing
 from daemon.ledger.model import Photo, State
 from daemon.relay import release as release_step
-from daemon.relay.release import aside
+from daemon.relay.release import aside, worth_waiting
 from tests.relay.world import FOLDER, MTIME, World, shot
 
 if TYPE_CHECKING:
@@ -105,7 +105,9 @@ async def test_trash_of_what_nextcloud_has_not_seen_yet(cloud: World, monkeypatc
     photo = await let_go(cloud, await proved(cloud))
     assert photo.state is State.RELEASED, cloud.said()
     assert next(iter(cloud.standing())).startswith("files_trashbin/")
-    assert [argv[0] for argv in cloud.nextcloud.calls()] == ["files:scan", "files:delete"]
+    assert [argv[0] for argv in cloud.nextcloud.calls() if "--help" not in argv] == [
+        "app:list", "files:scan", "files:delete"
+    ]  # fmt: skip
 
 
 async def test_trash_without_occ_keeps_the_original_and_says_why(make_world: MakeWorld) -> None:
@@ -251,6 +253,19 @@ async def test_the_bin_of_an_earlier_day_is_left_alone(cloud: World) -> None:
     photo = await let_go(cloud, photo)
     assert photo.state is State.RELEASED
     assert cloud.standing() == {"files_trashbin/files/IMG_1.jpg.d1700000000": NEW}
+
+
+async def test_without_a_bin_nothing_is_thrown_away(cloud: World) -> None:
+    """`files:delete` deletes for good where the app is off: the original is kept, and tried again later."""
+    cloud.nextcloud.switch(trashbin_off=True)
+    photo = await proved(cloud)
+    await cloud.occ.scan("alice", FOLDER)  # type: ignore[union-attr]
+    with pytest.raises(NeedsPerson) as caught:
+        await cloud.release.photo(photo)
+    assert caught.value.code == "occ.no_trash"
+    assert worth_waiting(caught.value)
+    assert list(cloud.standing().values()) == [OLD]
+    assert not [call for call in cloud.nextcloud.calls() if call[0] == "files:delete"]
 
 
 # -- another file under the name, at every point --------------------------------------------------------------------

@@ -30,7 +30,8 @@ old_memories         before 7.6.1: ``--folder`` instead of ``--path``
 no_exiftool          ``memories:index`` exits 1
 unindexable          a list of file names that ``memories:index`` fails at, exit 0
 no_photos            the Photos app is disabled
-no_trashbin          deleted files are gone
+no_trashbin          deleted files are gone, as where the bin has no room for them
+trashbin_off         deleted files are gone, since the app is disabled
 old_nextcloud        27: no ``--generate-metadata``, a table without New, Updated, Removed and Errors
 counts_new           new files are counted as New (else as Updated, as the original does)
 version              the version string, such as ``32.0.1``
@@ -570,6 +571,8 @@ class Occ:
         if not self.server.trap("no_memories"):
             enabled["memories"] = "7.5.2" if self.server.trap("old_memories") else "7.8.2"
         (disabled if self.server.trap("no_photos") else enabled)["photos"] = "5.0.0"
+        if self.server.trap("trashbin_off"):
+            disabled["files_trashbin"] = enabled.pop("files_trashbin")
         self.say(json.dumps({"enabled": enabled, "disabled": disabled}))
         return 0
 
@@ -621,7 +624,7 @@ class Occ:
             return 0
         self.unlocked(options.words[0])
         full = os.path.join(mount.root, inside)
-        if self.server.trap("no_trashbin"):
+        if self.server.trap("no_trashbin") or self.server.trap("trashbin_off"):
             os.unlink(full)
         else:
             trash = f"{self.server.data}/{user}/files_trashbin/files"
