@@ -239,6 +239,8 @@ def know_secrets(settings: Settings) -> None:
         [
             settings.photoprism.token.get_secret_value(),
             settings.notify.ntfy.token.get_secret_value(),
+            settings.notify.ntfy.password.get_secret_value(),
+            *(hook.secret.get_secret_value() for hook in settings.hooks),
             settings.ui.password_hash.get_secret_value(),
         ]
     )

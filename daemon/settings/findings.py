@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from daemon.schedule import Schedule, is_zone
+from daemon.settings.sections import MESSAGES
 from daemon.settings.users import outer_of
 from daemon.settings.values import format_duration, quoted
 
@@ -212,6 +213,8 @@ def _hooks(settings: Settings) -> Iterator[Finding]:
     for number, hook in enumerate(settings.hooks):
         if bool(hook.url) == bool(hook.run):
             yield Finding((_key("hooks", number),), "must have either url or run")
+        if not 0.1 <= hook.timeout <= 3600:
+            yield Finding((_key("hooks", number, "timeout"),), "must be at least 100ms and at most 1h")
 
 
 def _ntfy(settings: Settings) -> Iterator[Finding]:
@@ -225,6 +228,19 @@ def _ntfy(settings: Settings) -> Iterator[Finding]:
         yield Finding((url, topic), "is empty: no messages are sent", fault=False)
     if urlsplit(ntfy.url).path:
         yield Finding((url,), "must be the server alone, such as https://ntfy.sh; the topic has a key of its own")
+    token, password = ntfy.token.get_secret_value(), ntfy.password.get_secret_value()
+    if bool(ntfy.user) != bool(password):
+        missing = "password" if ntfy.user else "user"
+        message = "must not be empty: ntfy wants a user name and a password together"
+        yield Finding((_key("notify.ntfy", missing),), message)
+    elif token and password:
+        yield Finding((_key("notify.ntfy.password"), _key("notify.ntfy.token")), "give either a token or a password")
+    for name in ntfy.events:
+        if name not in MESSAGES:
+            message = f"is no event that is told; there are {', '.join(MESSAGES)}"
+            yield Finding((_key("notify.ntfy.events", name),), message)
+    if ntfy.digest and not re.fullmatch(r"([01]?[0-9]|2[0-3]):[0-5][0-9]", ntfy.digest):
+        yield Finding((_key("notify.ntfy.digest"),), 'must be a time of day in quotes, such as "20:00"')
 
 
 def _ui(settings: Settings) -> Iterator[Finding]:

@@ -205,12 +205,18 @@ class Hook(Section):
     """What is called when something has happened."""
 
     on: str = Field(
-        pattern=r"^[a-z_]+(\.[a-z_]+)*$",
-        description="The event, such as batch.done.",
+        pattern=r"^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$",
+        description="The event, such as batch.done; photo.* for all that begin so, * for every one.",
         examples=["batch.done"],
     )
     url: WebAddress = key("", "The address that is called (POST, JSON).", "http://home.example/hook")
     run: tuple[str, ...] = key((), "The program that is started, as a list of words.", ["/scripts/tag", "--new"])
+    secret: Secret = secret(
+        "With `url`, the key that every call is signed with (HMAC-SHA256). Better kept in a file of its own "
+        "(secret_file).",
+        "0sMgHSRNuzI6dB9jaxTqFhbeLwQvC3",
+    )
+    timeout: Duration = key(30.0, "How long one call may take; a length of time.", "2m", unit="time")
 
 
 class Relay(Section):
@@ -223,9 +229,33 @@ class Relay(Section):
         "10GiB",
         unit="bytes",
     )
+    near_duplicates: bool = key(
+        False,
+        "Look for photos that resemble earlier ones (a perceptual hash), and only report them? Needs Pillow: the extra "
+        "photon-relay[near].",
+        True,
+    )
     workers: Workers = key(
         "auto", "How many files are read and copied at the same time, 1 to 64. auto: by the machine's processors.", 2
     )
+
+
+MESSAGES = (
+    "issue.error",
+    "issue.warning",
+    "issue.closed",
+    "config.invalid",
+    "disk.low",
+    "photo.held",
+    "photo.refused",
+    "photo.near",
+    "user.new",
+    "login.failed",
+    "sweep.missed",
+    "batch.ended",
+    "digest",
+)
+"""The kinds of messages to people."""
 
 
 class Levels(Section):
@@ -247,12 +277,20 @@ class Ntfy(Section):
         "The access token, if the server wants one. Better kept in a file of its own (token_file).",
         "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
     )
+    user: str = key("", "The user name, if the server wants a name and a password instead of a token.", "photon-relay")
+    password: Secret = secret("The password of `user`. Better kept in a file of its own (password_file).", "geheim")
     levels: Levels = Field(
         default=Levels(), description="How loudly each kind of message rings: off, min, low, default, high or max."
+    )
+    events: dict[str, Level] = key(
+        {},
+        f"Single events that ring otherwise than their level says. There are {', '.join(MESSAGES)}.",
+        {"batch.ended": "low"},
     )
     quiet: Duration = key(
         600.0, "Messages of the same kind are gathered for this long; a length of time.", "10m", unit="time"
     )
+    digest: str = key("", "When a summary of the day is sent, as hours and minutes. Empty: never.", "20:00")
 
 
 class Notify(Section):
