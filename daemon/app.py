@@ -139,6 +139,7 @@ class App:
                 "batches": self.pipeline.batches,
                 "releases": self.pipeline.releases,
                 "refreshes": self.pipeline.refreshes,
+                "runs": self.service.runs.serve,
             }
             if isinstance(self.archive, PhotoPrismArchive):
                 loops["progress"] = self.archive.listen

@@ -320,6 +320,15 @@ class Photos:
             )
         ]
 
+    def latest_folders(self, count: int) -> list[str]:
+        """Give the folders (below the archive's root) of the ``count`` photos entered last that are there."""
+        found = self._store.rows(
+            "SELECT archived_as FROM photos WHERE archived_as <> x'' AND state IN ('released', 'done')"
+            " ORDER BY id DESC LIMIT ?",
+            (count,),
+        )
+        return list(dict.fromkeys(rows.text(row["archived_as"]).rpartition("/")[0] for row in found))
+
     def history(self, identity: int) -> list[dict[str, Any]]:
         """Give a photo's whole way: time (seconds since the epoch), state and note."""
         return [

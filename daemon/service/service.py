@@ -13,6 +13,8 @@ from daemon.clock import iso
 from daemon.errors import NeedsPerson
 from daemon.ledger.model import State
 from daemon.relay.pipeline import is_quiet
+from daemon.service.index import IndexNow
+from daemon.service.runs import Runs
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -71,6 +73,7 @@ class Service:
         self._wake = wake
         self._clock = clock
         self._started = time.time()
+        self.runs = Runs(bus, clock, sweep=self.sweep, index=IndexNow(ledger, current, wake, clock))
 
     # -- questions ----------------------------------------------------------------------------------------------
 
