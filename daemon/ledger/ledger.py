@@ -9,7 +9,9 @@ from daemon.ledger.audit import Audit
 from daemon.ledger.batches import Batches
 from daemon.ledger.contents import Contents
 from daemon.ledger.homes import Homes
+from daemon.ledger.inspections import Inspections
 from daemon.ledger.jobs import Jobs
+from daemon.ledger.outbox import Deeds, Marks, Outbox
 from daemon.ledger.photos import Photos
 from daemon.ledger.store import Store
 
@@ -34,6 +36,10 @@ class Ledger:
         self.homes = Homes(store)
         self.jobs = Jobs(store)
         self.audit = Audit(store)
+        self.outbox = Outbox(store)
+        self.deeds = Deeds(store)
+        self.marks = Marks(store)
+        self.inspections = Inspections(store)
 
     def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that all calls inside the block join."""

@@ -232,6 +232,15 @@ MIGRATIONS: Sequence[str] = (
         expires_at REAL NOT NULL,
         used_at REAL
     ) WITHOUT ROWID;
+
+    CREATE TABLE inspections (
+        inspector TEXT NOT NULL,
+        photo_id INTEGER NOT NULL,
+        at REAL NOT NULL,
+        value TEXT NOT NULL DEFAULT '',
+        note TEXT NOT NULL DEFAULT '',
+        PRIMARY KEY (inspector, photo_id)
+    ) WITHOUT ROWID;
     """,
 )
 
