@@ -75,10 +75,11 @@ def flow(value: Any) -> str:
         return "[" + ", ".join(flow(item) for item in value) + "]"
     if not isinstance(value, str):
         return json.dumps(value)
-    return value if _plain(value) else _double_quoted(value)
+    return value if _plain(value) else quoted_twice(value)
 
 
-def _double_quoted(text: str) -> str:
+def quoted_twice(text: str) -> str:
+    """Give a text as YAML in double quotes."""
     # What YAML takes for a line end or does not allow, JSON leaves as it stands. Not ensure_ascii: JSON's pairs of
     # escapes for characters beyond U+FFFF are two half characters to YAML.
     written = json.dumps(text, ensure_ascii=False)
