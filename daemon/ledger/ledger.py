@@ -6,12 +6,16 @@ import os
 from typing import TYPE_CHECKING
 
 from daemon.ledger.audit import Audit
+from daemon.ledger.batch_list import BatchList
 from daemon.ledger.batches import Batches
 from daemon.ledger.contents import Contents
+from daemon.ledger.doors import DoorTables
+from daemon.ledger.figures import Figures
 from daemon.ledger.homes import Homes
 from daemon.ledger.inspections import Inspections
 from daemon.ledger.jobs import Jobs
 from daemon.ledger.outbox import Deeds, Marks, Outbox
+from daemon.ledger.photo_list import PhotoList
 from daemon.ledger.photos import Photos
 from daemon.ledger.store import Store
 
@@ -30,12 +34,16 @@ class Ledger:
         os.makedirs(state, mode=0o700, exist_ok=True)  # noqa: PTH103
         store = Store(f"{state}/ledger.db")
         self._store = store
-        self.photos = Photos(store)
+        self.figures = Figures(store)
+        self.photos = Photos(store, self.figures)
+        self.photo_list = PhotoList(store)
         self.batches = Batches(store)
+        self.batch_list = BatchList(store)
         self.contents = Contents(store)
         self.homes = Homes(store)
         self.jobs = Jobs(store)
         self.audit = Audit(store)
+        self.doors = DoorTables(store)
         self.outbox = Outbox(store)
         self.deeds = Deeds(store)
         self.marks = Marks(store)
@@ -44,6 +52,11 @@ class Ledger:
     def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that all calls inside the block join."""
         return self._store.write()
+
+    @property
+    def changes(self) -> int:
+        """Give how many rows were changed since it was opened: while that stands still, so does all that was read."""
+        return self._store.changes
 
     def close(self) -> None:
         """Close the file."""

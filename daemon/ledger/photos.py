@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from daemon.ledger import rows
+from daemon.ledger.figures import COUNTED
 from daemon.ledger.model import ENDS, Photo, State
 from daemon.ledger.rows import blob
 from daemon.pauses import BEYOND
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
     from daemon.errors import RelayError
     from daemon.fingerprint import Fingerprint
+    from daemon.ledger.figures import Figures
     from daemon.ledger.store import Store
 
 _TEXT_BLOBS = frozenset({"place", "archived_as", "hidden"})
@@ -26,14 +28,16 @@ _COLUMNS = frozenset(
 )
 _TAKEN_UP: dict[str, Any] = {"resume": None, "next_try": None}
 _CLEAR: dict[str, Any] = {**_TAKEN_UP, "attempts": 0, "since": None, "code": "", "message": "", "hint": ""}
+_END = "SELECT state, ended_at, size, duplicate_of FROM photos WHERE id = ?"
 _ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 
 class Photos:
     """Reading and moving photos. A change of state and its line in the history are one transaction."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, figures: Figures) -> None:
         self._store = store
+        self._figures = figures
 
     # -- moving -------------------------------------------------------------------------------------------------
 
@@ -158,8 +162,11 @@ class Photos:
                 values.append(blob(value) if name in _TEXT_BLOBS else value)
         with self._store.write() as db:
             pairs = ", ".join(f"{name} = ?" for name in names)
+            before = db.execute(_END, (identity,)).fetchone() if columns.keys() & COUNTED else None
             # The names come from the set above, never from outside.
             db.execute(f"UPDATE photos SET {pairs} WHERE id = ?", [*values, identity])  # noqa: S608
+            if before is not None:
+                self._figures.moved(db, before, db.execute(_END, (identity,)).fetchone())
 
     # -- asking -------------------------------------------------------------------------------------------------
 

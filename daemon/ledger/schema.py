@@ -162,7 +162,10 @@ MIGRATIONS: Sequence[str] = (
     """
     CREATE INDEX photos_of_user ON photos (user, id);
     CREATE INDEX photos_in_state ON photos (state, id);
+    CREATE INDEX photos_of_user_in_state ON photos (user, state);
     CREATE INDEX photos_sha1 ON photos (sha1);
+    CREATE INDEX photos_found ON photos (found_at);
+    CREATE INDEX audit_photo ON audit (photo_id) WHERE photo_id IS NOT NULL;
 
     CREATE TABLE quarters (
         quarter INTEGER PRIMARY KEY,

@@ -54,6 +54,11 @@ class Store:
         with self._lock:
             self._connection.close()
 
+    @property
+    def changes(self) -> int:
+        """Give how many rows were changed over this connection, which is the only one that writes."""
+        return self._connection.total_changes
+
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
         """Run a block as one transaction: all of it or nothing. Nested blocks join the outer one."""

@@ -1,0 +1,126 @@
+"""How much was relayed when: the photos' ends, counted by quarters of an hour, so that no question reads all photos.
+
+A quarter of an hour is the largest step that fits every time zone in use, so that days can be told by any of them.
+"""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from zoneinfo import ZoneInfo
+
+if TYPE_CHECKING:
+    import sqlite3
+    from collections.abc import Mapping
+
+    from daemon.ledger.store import Store
+
+QUARTER: Final = 900
+_A_DAY: Final = 96
+_COLUMNS: Final = ("done", "bytes", "duplicates", "duplicate_bytes", "refused", "restored")
+_SUMS: Final = ", ".join(f"COALESCE(SUM({name}), 0) {name}" for name in _COLUMNS)
+_ENDS: Final = frozenset({"done", "refused", "restored"})
+COUNTED: Final = frozenset({"state", "fingerprint", "duplicate_of", "ended_at"})
+"""The columns of a photo that decide where it is counted."""
+
+
+class Sums(NamedTuple):
+    """What ended in a span of time. ``done`` are photos relayed as new, duplicates are counted beside them."""
+
+    done: int = 0
+    bytes: int = 0
+    duplicates: int = 0
+    duplicate_bytes: int = 0
+    refused: int = 0
+    restored: int = 0
+
+
+class Figures:
+    """The table ``quarters``: at any moment the same as a recount of the photos by their state and time of end.
+
+    A photo that leaves its end (put back, tried again) is taken out where it was counted, so that nothing counts
+    twice and the sums agree with the counts of photos by state.
+    """
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self.version = 0
+        """Grows whenever a figure changes: who keeps what was read asks again when it has."""
+
+    def moved(self, db: sqlite3.Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
+        """Count a photo's row as it is after a change, and no longer as it was before; within that transaction."""
+        old, new = _counted(before), _counted(after)
+        if old != new:
+            self._add(db, old, -1)
+            self._add(db, new, 1)
+            self.version += 1
+
+    def _add(self, db: sqlite3.Connection, end: tuple[int, str, int] | None, sign: int) -> None:
+        if end is None:
+            return
+        quarter, column, size = end
+        db.execute("INSERT INTO quarters (quarter) VALUES (?) ON CONFLICT DO NOTHING", (quarter,))
+        weight = {"done": "bytes", "duplicates": "duplicate_bytes"}.get(column)
+        more = f", {weight} = {weight} + {sign * size}" if weight else ""
+        # The names come from the table above, the numbers are whole ones of ours.
+        db.execute(f"UPDATE quarters SET {column} = {column} + {sign}{more} WHERE quarter = ?", (quarter,))  # noqa: S608
+
+    # -- asking -------------------------------------------------------------------------------------------------
+
+    def total(self) -> Sums:
+        """Give all that ever ended."""
+        return self.between(None, None)
+
+    def today(self, now: float, zone: str) -> Sums:
+        """Give what ended since midnight in ``zone`` (an IANA name)."""
+        return self.between(_midnight(_date(now, zone), zone), None)
+
+    def between(self, start: int | None, end: int | None) -> Sums:
+        """Give what ended from the quarter ``start`` until before the quarter ``end``; ``None`` is without limit."""
+        least, most = -(2**62) if start is None else start, 2**62 if end is None else end
+        sql = f"SELECT {_SUMS} FROM quarters WHERE quarter >= ? AND quarter < ?"  # noqa: S608  names of ours
+        row = self._store.row(sql, (least, most))
+        return Sums(*row) if row else Sums()
+
+    def activity(self, now: float, zone: str, days: int = 365) -> list[tuple[date, Sums]]:
+        """Give the last ``days`` days in ``zone``, today included: those on which something was done, oldest first."""
+        today = _date(now, zone)
+        dates = [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
+        starts = [_midnight(one, zone) for one in [*dates, today + timedelta(days=1)]]
+        found: list[tuple[date, Sums]] = []
+        first = 0
+        while first < days:
+            # Days of 24 hours in a row are one question; one on which the clocks change is one by itself.
+            length = starts[first + 1] - starts[first]
+            last = first + 1
+            while length == _A_DAY and last < days and starts[last + 1] - starts[last] == _A_DAY:
+                last += 1
+            sql = (
+                f"SELECT (quarter - ?) / ? day, {_SUMS} FROM quarters"  # noqa: S608  names of ours
+                " WHERE quarter >= ? AND quarter < ? GROUP BY day ORDER BY day"
+            )
+            for row in self._store.rows(sql, (starts[first], max(1, length), starts[first], starts[last])):
+                sums = Sums(*tuple(row)[1:])
+                if any(sums):
+                    found.append((dates[first + row["day"]], sums))
+            first = last
+        return found
+
+
+def _counted(row: Mapping[str, Any]) -> tuple[int, str, int] | None:
+    """Give where a photo's row counts: the quarter, the column, and its size; ``None`` for one not at its end."""
+    if row["state"] not in _ENDS or row["ended_at"] is None:
+        return None
+    column = row["state"]
+    if column == "done" and row["duplicate_of"] is not None:
+        column = "duplicates"
+    return int(row["ended_at"] / QUARTER), column, row["size"]
+
+
+def _date(now: float, zone: str) -> date:
+    return datetime.fromtimestamp(now, ZoneInfo(zone)).date()
+
+
+def _midnight(day: date, zone: str) -> int:
+    """Give the quarter with which a day begins in a time zone."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone)).timestamp() // QUARTER)
