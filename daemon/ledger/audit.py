@@ -45,6 +45,11 @@ class Audit:
         )
         return [{**dict(row), "path": text(row["path"])} for row in found]
 
+    def of_photo(self, photo_id: int, limit: int = 100) -> list[dict[str, Any]]:
+        """Give the newest lines about one photo, newest first."""
+        found = self._store.rows("SELECT * FROM audit WHERE photo_id = ? ORDER BY id DESC LIMIT ?", (photo_id, limit))
+        return [{**dict(row), "path": text(row["path"])} for row in found]
+
     def sweep_began(self, now: float, reason: str) -> int:
         """Write down that a sweep begins; give its number."""
         with self._store.write() as db:

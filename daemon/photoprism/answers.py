@@ -136,6 +136,7 @@ class ClientConfig:
     import_enabled: bool | None
     import_allowed: bool | None
     download_token: str
+    preview_token: str
     used_percent: int | None
 
 
@@ -156,5 +157,6 @@ def client_config(data: Any) -> ClientConfig:
         import_enabled=_typed(features, "import", bool, False) if known and "import" in features else None,
         import_allowed=bool(rights.get("manage") or rights.get("full_access")) if known and rights else None,
         download_token=_typed(said, "downloadToken", str, "") if known else "",
+        preview_token=_typed(said, "previewToken", str, "") if known else "",
         used_percent=percent if percent > 0 else None,
     )

@@ -42,7 +42,12 @@ NOBODY: Final = "0" * 40
 """A SHA-1 that no file has: looking it up tells what the token may do."""
 HASHES_A_SEARCH: Final = 40
 """40 hashes make a URL of 1.8 kB; proxies and servers cut at 4 to 8 kB."""
+PREVIEW_TOKEN: Final = re.compile(r"[A-Za-z0-9_-]+")
+"""It becomes part of a path, and must not lead elsewhere."""
 BLOCK: Final = 256 * 1024
+THUMBNAIL: Final = "tile_500"
+"""A square of 500 pixels, one of those that PhotoPrism makes at import, so that none is made for us alone."""
+THUMBNAIL_BYTES: Final = 2 * 1024 * 1024
 
 _UNCLEAN: Final = re.compile(r'[\\|"?*%<>{}\x00-\x1f\x7f]|\.\.|//|/\.|^[ ~./]|[ ~./]$')
 
@@ -66,6 +71,7 @@ class PhotoPrism:
         self._clock = clock or Clock()
         self._http = Transport(url, token, clock=self._clock, timeout=timeout)
         self._download_token = ""
+        self._preview_token = ""
 
     def __repr__(self) -> str:
         return f"PhotoPrism({self._http.place})"
@@ -220,6 +226,33 @@ class PhotoPrism:
                 retry_after=300.0,
             )
         self._download_token = config.download_token
+
+    async def thumbnail(self, sha1: str) -> bytes | None:
+        """Give PhotoPrism's small picture of a content, whatever bytes it is; ``None`` where none is handed out.
+
+        Where it has none it answers 200 with an icon of its own, an SVG (internal/api/thumbs.go).
+        """
+        _checked(sha1)
+        fresh = not self._preview_token
+        for asked_anew in (fresh, True):
+            if asked_anew:
+                self._preview_token = (await self._config()).preview_token
+            if not PREVIEW_TOKEN.fullmatch(self._preview_token):
+                return None
+            url = self._http.url(f"t/{sha1}/{self._preview_token}/{THUMBNAIL}")
+            async with self._http.open("GET", url, headers={"Accept": "image/*"}) as answer:
+                if answer.status == 403 and not asked_anew:
+                    continue  # its token ends with the session it came with
+                if answer.status != 200:
+                    return None
+                picture = bytearray()
+                async with aclosing(self._http.blocks(answer, BLOCK)) as blocks:
+                    async for block in blocks:
+                        picture += block
+                        if len(picture) > THUMBNAIL_BYTES:
+                            return None
+                return bytes(picture)
+        return None
 
     async def _config(self, *, with_token: bool = True) -> ClientConfig:
         status, data = await self._http.call("GET", "config", with_token=with_token)
