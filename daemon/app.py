@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 
     from daemon.checks.check import Check
     from daemon.clock import Clock
+    from daemon.front import Front
     from daemon.ledger.ledger import Ledger
     from daemon.relay.archive import Archive
     from daemon.settings import Settings
@@ -59,11 +60,11 @@ _MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
 class App:
     """All parts of one daemon, wired together."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, clock: Clock) -> None:
+    def __init__(self, settings: Settings, ledger: Ledger, clock: Clock, bus: Bus | None = None) -> None:
         self.clock = clock
         self.current = current = Current(settings)
         self.ledger = ledger
-        self.bus = Bus()
+        self.bus = bus or Bus()
         self.wake = Wake()
         self.issues = Issues(self.bus, clock)
         self.supervisor = Supervisor(self.issues, clock)
@@ -137,8 +138,8 @@ class App:
             loops: dict[str, Callable[[], Awaitable[None]]] = {
                 "watch": self.watch.run,
                 "batches": self.pipeline.batches,
-                "releases": self.pipeline.releases,
-                "refreshes": self.pipeline.refreshes,
+                "releases": self.pipeline.originals.run,
+                "refreshes": self.pipeline.galleries.run,
                 "runs": self.service.runs.serve,
             }
             if isinstance(self.archive, PhotoPrismArchive):
@@ -171,12 +172,12 @@ class App:
         await self.homekeeper.settings_changed()
         self.wake.set()
         log.info("the settings in %s are in force", loaded.path)
-        if before.state != now.state or before.ui.listen != now.ui.listen:
+        if before.state != now.state:
             self.issues.report(
                 "settings",
                 NeedsPerson(
                     "config.restart",
-                    "state or ui.listen changed, which counts from the next start on",
+                    "state changed, which counts from the next start on",
                     hint="restart the daemon",
                 ),
             )
@@ -197,6 +198,21 @@ class App:
 
     async def _checks(self) -> list[Check]:
         return await run_checks(Surroundings(self.current.settings, self.occ, self.prism, self.clock))
+
+
+async def serve_page(front: Front) -> None:
+    """Serve the page until cancelled."""
+    from ui.server import Page
+
+    page = Page(
+        settings=front.settings,
+        service=front.service,
+        started=front.started,
+        bus=front.bus,
+        clock=front.clock,
+        trouble=front.trouble,
+    )
+    await page.run()
 
 
 def needs_new_parts(before: Settings, now: Settings) -> bool:

@@ -14,16 +14,17 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
-from daemon.app import App, know_secrets, needs_new_parts
-from daemon.clock import Clock
+from daemon.app import App, know_secrets, needs_new_parts, serve_page
 from daemon.control import ControlServer
 from daemon.errors import ConfigError, NeedsPerson, Transient
+from daemon.front import Front
 from daemon.ledger.ledger import Ledger
 from daemon.settings_file import Loaded, watch_settings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
+    from daemon.clock import Clock
     from daemon.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -69,21 +70,22 @@ async def held(state: str) -> AsyncIterator[Ledger]:
 
 
 @asynccontextmanager
-async def built(settings: Settings, ledger: Ledger, clock: Clock | None = None) -> AsyncIterator[App]:
+async def built(settings: Settings, ledger: Ledger, front: Front) -> AsyncIterator[App]:
     """Build all parts over a ledger, and close what they have open to others at the end."""
     know_secrets(settings)
-    app = App(settings, ledger, clock or Clock())
+    app = App(settings, ledger, front.clock, front.bus)
     try:
-        yield app
+        with front.showing(app):
+            yield app
     finally:
         with anyio.CancelScope(shield=True):
             await app.close()
 
 
 @asynccontextmanager
-async def opened(settings: Settings, clock: Clock | None = None) -> AsyncIterator[App]:
+async def opened(settings: Settings, clock: Clock | None = None, front: Front | None = None) -> AsyncIterator[App]:
     """Build an app over the state folder, hold its lock meanwhile, and close all at the end. Raises ``Locked``."""
-    async with held(settings.state) as ledger, built(settings, ledger, clock) as app:
+    async with held(settings.state) as ledger, built(settings, ledger, front or Front(settings, clock)) as app:
         yield app
 
 
@@ -93,18 +95,20 @@ async def run_daemon(loaded: Loaded, environ: Mapping[str, str]) -> None:
     Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
     lock, and build them anew: the same as a restart, which is something all of it is made for.
     """
+    front = Front(loaded.settings)
     async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
+        group.start_soon(front.keep, serve_page)
         following: Loaded | None = loaded
         while following is not None:
-            following = await _run_once(following, environ, ledger)
+            following = await _run_once(following, environ, ledger, front)
         group.cancel_scope.cancel()
 
 
-async def _run_once(loaded: Loaded, environ: Mapping[str, str], ledger: Ledger) -> Loaded | None:
+async def _run_once(loaded: Loaded, environ: Mapping[str, str], ledger: Ledger, front: Front) -> Loaded | None:
     """Run one set of parts; give the settings for which they must be built anew."""
     rebuild: list[Loaded] = []
-    async with built(loaded.settings, ledger) as app, anyio.create_task_group() as group:
+    async with built(loaded.settings, ledger, front) as app, anyio.create_task_group() as group:
 
         async def follow() -> None:
             async for found in watch_settings(loaded.path, environ, known=loaded.etag):
@@ -118,6 +122,7 @@ async def _run_once(loaded: Loaded, environ: Mapping[str, str], ledger: Ledger) 
         group.start_soon(app.supervisor.keep, "settings", follow)
         await _until_there(app)
         await app.start()
+        front.begun = True
         log.info("running; state in %s", loaded.settings.state)
         await app.run()
     return rebuild[0] if rebuild else None

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 import anyio.to_thread
 
+from daemon.app import serve_page
 from daemon.control import ControlServer
 from daemon.demo.playground import FOLDER, USERS, Playground, endless, fixed
 from daemon.errors import NeedsPerson
+from daemon.front import Front
 from daemon.lifetime import Locked, answer, opened
 from daemon.logs import set_up
 from daemon.settings_file import load
@@ -58,6 +60,8 @@ def play(directory: Path | None, *, port: int = 8080, once: bool = False, say: S
         tell(f"A playground in {playground.root} ({kept}).")
         tell(f"  {' and '.join(USERS)} upload to {playground.data}/<user>/files/{FOLDER}")
         tell(f"  the archive is {playground.archive}")
+        if not once:
+            tell(f"  the page is http://127.0.0.1:{port}")
         tell(f"  beside it: photon-relay --config {playground.config} status")
         tell("")
         try:
@@ -78,12 +82,16 @@ async def _run(playground: Playground, once: bool, say: Say) -> int:
     loaded = await anyio.to_thread.run_sync(load, playground.config, {})
     set_up(loaded.settings.log.level, loaded.settings.log.format)
     code = 0
-    async with opened(loaded.settings) as app, anyio.create_task_group() as group:
+    front = Front(loaded.settings)
+    async with opened(loaded.settings, front=front) as app, anyio.create_task_group() as group:
+        if not once:
+            group.start_soon(front.keep, serve_page)
         with app.bus.listen() as events:
             group.start_soon(_stop_on_signal, group.cancel_scope)
             group.start_soon(_follow, app, events, say)
             await app.note_homes()
             await app.start()
+            front.begun = True
             group.start_soon(app.run)
             group.start_soon(ControlServer(loaded.settings.state, functools.partial(answer, app)).serve)
             if once:

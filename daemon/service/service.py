@@ -13,6 +13,7 @@ from daemon.clock import iso
 from daemon.errors import NeedsPerson
 from daemon.ledger.model import State
 from daemon.relay.pipeline import is_quiet
+from daemon.service.doors import Registers
 from daemon.service.index import IndexNow
 from daemon.service.runs import Runs
 from daemon.text import count_in_words, shown
@@ -73,6 +74,7 @@ class Service:
         self._wake = wake
         self._clock = clock
         self._started = time.time()
+        self.doors = Registers(ledger, bus, clock)
         self.runs = Runs(bus, clock, sweep=self.sweep, index=IndexNow(ledger, current, wake, clock))
 
     # -- questions ----------------------------------------------------------------------------------------------
@@ -109,6 +111,10 @@ class Service:
         """Tell whether the daemon is alive: all its loops run, and the event loop answers."""
         stopped = sorted(name for name, runs in self._supervisor.running.items() if not runs)
         return {"ok": not stopped, "stopped": stopped, "version": __version__}
+
+    def open_issues(self) -> list[dict[str, Any]]:
+        """Give what is wrong now, oldest first."""
+        return [dict(issue.as_dict()) for issue in self._issues.all()]
 
     async def checks(self) -> list[Check]:
         """Look at everything that a start needs."""

@@ -1,0 +1,74 @@
+"""What every handler of the page may reach: the settings in force, the daemon's one door, the live hub."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aiohttp import web
+
+from daemon.errors import Transient
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from daemon.clock import Clock
+    from daemon.service import Service
+    from daemon.settings import Settings
+    from ui.live import Hub
+
+
+class Context:
+    """One for the page's whole life; the daemon's parts behind it come and go as settings change."""
+
+    def __init__(
+        self,
+        *,
+        settings: Callable[[], Settings],
+        service: Callable[[], Service | None],
+        started: Callable[[], bool],
+        hub: Hub,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._service = service
+        self._started = started
+        self.hub = hub
+        self.clock = clock
+
+    @property
+    def settings(self) -> Settings:
+        """The settings in force now; read them once for each request."""
+        return self._settings()
+
+    @property
+    def service(self) -> Service | None:
+        """The daemon's door, ``None`` while its parts are being built."""
+        return self._service()
+
+    @property
+    def started(self) -> bool:
+        """Whether the relay runs: its data directory is mounted, and what a crash left has been brought to an end."""
+        return self._service() is not None and self._started()
+
+    def room(self, name: str = "", *, relay: bool = False) -> Any:
+        """Give the door, or one of its rooms. Raises ``Transient`` ``daemon.starting`` where it is not there yet.
+
+        With ``relay`` it is there only once the relay runs: deeds on photos must not meet a recovery half done.
+        """
+        service = self._service()
+        if service is None or (relay and not self._started()):
+            raise starting()
+        return getattr(service, name) if name else service
+
+
+def starting() -> Transient:
+    """Give the error for whoever comes before the daemon is ready."""
+    return Transient(
+        "daemon.starting",
+        "the daemon is starting, or taking up new settings",
+        hint="it is tried again by itself; if this stays, the log says what it waits for",
+        retry_after=2.0,
+    )
+
+
+CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)
