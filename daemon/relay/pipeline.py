@@ -1,7 +1,7 @@
 """The pipeline: which step next, for which photos; the ledger is its queue, so a restart goes on where it stopped.
 
-Three loops share the ledger: *batches* (examine, place, import, confirm), *releases* and *refreshes*. A failure that
-concerns one photo takes its group out of the batch; one that concerns the archive lets the whole batch wait.
+Three loops share the ledger: the batches here (examine, place, import, confirm), `releases` and `refreshes`. A failure
+that concerns one photo takes its group out of the batch; one that concerns the archive lets the whole batch wait.
 """
 
 from __future__ import annotations
@@ -23,9 +23,10 @@ from daemon.pauses import BEYOND, pause
 from daemon.relay.archive import of_one_file
 from daemon.relay.batch import described, groups_of
 from daemon.relay.partners import companions
-from daemon.relay.refresh import finish
-from daemon.relay.release import worth_waiting
-from daemon.text import shown, size_in_words, span_in_words
+from daemon.relay.refreshes import Refreshes
+from daemon.relay.releases import Releases
+from daemon.relay.telling import Teller
+from daemon.text import shown, span_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +50,6 @@ log = logging.getLogger(__name__)
 LookAgain = Callable[[str, str], Awaitable[None]]
 IDLE = 30.0
 """Seconds after which a loop without work looks at the ledger all the same."""
-RELEASE_AT_ONCE = 200
 
 
 class Pipeline:
@@ -78,7 +78,6 @@ class Pipeline:
         self._examine = examine
         self._confirm = confirm
         self._release = release
-        self._refresh = refresh
         self._restore = restore
         self._issues = issues
         self._bus = bus
@@ -86,8 +85,26 @@ class Pipeline:
         self._wake = wake
         self._look_again = look_again
         self.paused = False
-        self._releasing = False
         self._proving = False
+        self._teller = Teller(ledger, bus, clock)
+        self.originals = Releases(
+            ledger=ledger,
+            current=current,
+            release=release,
+            teller=self._teller,
+            issues=issues,
+            stopped=self._stopped,
+            wake=wake,
+            clock=clock,
+        )
+        self.galleries = Refreshes(
+            ledger=ledger,
+            refresh=refresh,
+            teller=self._teller,
+            busy=lambda: self._proving or self.originals.busy,
+            wake=wake,
+            clock=clock,
+        )
         self._said: set[int] = set()
         self._unseen: set[int] = set()
 
@@ -99,41 +116,6 @@ class Pipeline:
             seen = self._wake.count
             if self.paused or not await self._round():
                 await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
-
-    async def releases(self) -> None:
-        """Let originals go as soon as they may, for ever."""
-        while True:
-            seen = self._wake.count
-            ready = await anyio.to_thread.run_sync(self._releasable)
-            self._releasing = bool(ready) and not self._stopped()
-            if not self._releasing:
-                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_release))
-                continue
-            for photo in ready:
-                if not self._stopped():
-                    await self._release_one(photo)
-            self._wake.set()
-
-    async def refreshes(self) -> None:
-        """Have Nextcloud look at what changed, for ever."""
-        waited = 0.0
-        while True:
-            seen = self._wake.count
-            if (self._releasing or self._proving) and waited < IDLE:
-                # One scan of a folder when all its files have come or gone, not one for each file.
-                waited += 0.25
-                await self._clock.sleep(0.25)
-                continue
-            waited = 0.0
-            done = await self._refresh.once()
-            if done:
-                await anyio.to_thread.run_sync(finish, self._ledger, done, self._clock.wall())
-                await self._tell_ends(done)
-                self._wake.set()
-                continue
-            due = await anyio.to_thread.run_sync(self._ledger.jobs.next_due)
-            left = IDLE if due is None else min(IDLE, max(0.5, due - self._clock.wall()))
-            await self._wake.wait(seen, left)
 
     def recover(self) -> None:
         """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
@@ -194,26 +176,11 @@ class Pipeline:
         Not until a release is: while one is slow, this loop would ask the ledger without a pause.
         """
         tries = [one.next_try for one in self._ledger.batches.unfinished()]
-        return self._until([*tries, self._ledger.photos.next_try()])
-
-    def _next_release(self) -> float:
-        """Give the seconds until an original may be let go."""
-        return self._until([self._ledger.photos.next_release()])
-
-    def _until(self, due: Sequence[float | None]) -> float:
         if self._stopped():
             return IDLE
         now = self._clock.wall()
-        return max(0.05, min([IDLE, *(one - now for one in due if one is not None)]))
-
-    def _releasable(self) -> list[Photo]:
-        """Give the originals that may be let go now, those whose release is to be tried again included."""
-        now = self._clock.wall()
-        with self._ledger.write():
-            for photo in [] if self._stopped() else self._ledger.photos.due(now):
-                if photo.resume is State.ARCHIVED:
-                    self._ledger.photos.take_up(photo.id, State.ARCHIVED, now)
-            return self._ledger.photos.releasable(now, RELEASE_AT_ONCE)
+        due = [one - now for one in (*tries, self._ledger.photos.next_try()) if one is not None]
+        return max(0.05, min([IDLE, *due]))
 
     # -- batches ------------------------------------------------------------------------------------------------
 
@@ -427,7 +394,7 @@ class Pipeline:
                 await anyio.to_thread.run_sync(self._unless_replaced, now)
                 await self._look_again(now.user, now.path)
             elif now.state in {State.REFUSED, State.HELD}:
-                self._tell_end(now)
+                self._teller.end(now)
 
     def _unless_replaced(self, photo: Photo) -> None:
         """End a photo that changed if what stands there now has been entered as another one already."""
@@ -499,91 +466,6 @@ class Pipeline:
                 await anyio.to_thread.run_sync(self._group_waits, group, error)
             await self._after_failure(group)
             self._wake.set()
-
-    # -- releases -----------------------------------------------------------------------------------------------
-
-    async def _release_one(self, photo: Photo) -> None:
-        error: RelayError
-        try:
-            if await self._release.photo(photo):
-                self._issues.clear("release")
-                return
-            error = Transient(
-                "archive.broken",
-                f"the archive's copy of {shown(photo.name)} of {photo.user} was changed or deleted after its proof;"
-                " the photo is brought again",
-                hint="see whether somebody deletes or changes files in the archive's folder",
-            )
-        except RelayError as raised:
-            await self._not_released(photo, raised)
-            return
-        except Exception as fault:
-            log.exception("%s of %s could not be released", shown(photo.path), photo.user)
-            words = f"a fault of the program kept {shown(photo.name)} of {photo.user} from being released"
-            await self._not_released(photo, Transient("task.crashed", f"{words} ({type(fault).__name__})"))
-            return
-        await anyio.to_thread.run_sync(self._bring_again, photo, error)
-
-    async def _not_released(self, photo: Photo, error: RelayError) -> None:
-        if await anyio.to_thread.run_sync(self._release_waits, photo, error):
-            self._issues.report("release", error)
-        else:
-            await self._tell_ends([photo.id])
-
-    def _release_waits(self, photo: Photo, error: RelayError) -> bool:
-        """Write down that an original could not be let go; tell whether that is tried again by itself."""
-        now = self._clock.wall()
-        if worth_waiting(error):
-            wanted = error.retry_after if isinstance(error, Transient) else 60.0
-            again = now + pause(photo.attempts, wanted)
-            self._ledger.photos.wait([photo.id], State.ARCHIVED, error, now, again)
-            return True
-        self._ledger.photos.hold([photo.id], error, now)
-        return False
-
-    def _bring_again(self, photo: Photo, error: RelayError) -> None:
-        now = self._clock.wall()
-        with self._ledger.write():
-            self._ledger.photos.leave_batch([photo.id])
-            self._ledger.photos.wait([photo.id], State.SETTLED, error, now, now + pause(photo.attempts))
-
-    # -- telling ------------------------------------------------------------------------------------------------
-
-    async def _tell_ends(self, ids: Sequence[int]) -> None:
-        for identity in ids:
-            photo = await anyio.to_thread.run_sync(self._ledger.photos.get, identity)
-            if photo is not None:
-                self._tell_end(photo)
-
-    def _tell_end(self, photo: Photo) -> None:
-        """Write the one line of a photo's end, and tell it to whoever listens."""
-        took = self._clock.wall() - photo.found_at
-        if photo.state is State.DONE:
-            what = "duplicate of" if photo.duplicate_of is not None else "relayed to"
-            log.info(
-                "%s of %s: %s %s (%s, blake3 %s, %s; original: %s)",
-                shown(photo.path),
-                photo.user,
-                what,
-                shown(photo.archived_as),
-                size_in_words(photo.fingerprint.size),
-                photo.blake3.hex() if photo.blake3 else "-",
-                span_in_words(took),
-                photo.after,
-                extra={
-                    "photo": photo.id,
-                    "user": photo.user,
-                    "file": photo.path,
-                    "size": photo.fingerprint.size,
-                    "blake3": photo.blake3.hex() if photo.blake3 else "",
-                    "destination": photo.archived_as,
-                    "seconds": round(took, 3),
-                    "after": photo.after,
-                },
-            )
-        else:
-            log.warning("%s of %s: %s: %s [%s]", shown(photo.path), photo.user, photo.state, photo.message, photo.code)
-        self._bus.tell(f"photo.{photo.state}", id=photo.id, user=photo.user, name=shown(photo.name), code=photo.code)
 
     async def _say_only(self) -> None:
         """With ``relay.dry_run``: say once of each settled photo what would be done, and touch nothing."""

@@ -390,6 +390,20 @@ _FOR_A_PERSON = frozenset({"occ.bad_path", "occ.bad_tag", "occ.bad_argument"})
 """What ``occ`` can never be asked for: the file's name or the tag itself is in the way."""
 
 
+_OF_ITSELF = frozenset(
+    f"occ.{name}"
+    for name in (
+        *("cannot_start", "database", "maintenance", "no_answer", "no_occ", "no_trash", "no_user", "not_installed"),
+        *("off", "timeout", "upgrade_pending", "wrong_user"),
+    )
+)
+
+
+def of_nextcloud_itself(error: RelayError) -> bool:
+    """Tell whether ``occ`` would fail so for any other file too."""
+    return error.code in _OF_ITSELF or error.code.startswith("docker.")
+
+
 def worth_waiting(error: RelayError) -> bool:
     """Tell whether a release that failed so is tried again by itself."""
     if error.code in _FOR_A_PERSON:

@@ -28,7 +28,7 @@ async def brought(world: World, user: str, files: dict[str, bytes]) -> list[Phot
     while await world.pipeline._round():
         pass
     for photo in photos:
-        await world.pipeline._release_one(world.photo(photo))
+        await world.pipeline.originals.one(world.photo(photo))
     return photos
 
 

@@ -37,7 +37,7 @@ async def proved(world: World, path: str = PATH, content: bytes = OLD, user: str
 
 async def let_go(world: World, photo: Photo) -> Photo:
     """Release and finish as the loops do."""
-    await world.pipeline._release_one(world.photo(photo))
+    await world.pipeline.originals.one(world.photo(photo))
     return world.photo(photo)
 
 
@@ -122,7 +122,7 @@ async def test_another_rule_counts_for_what_could_not_be_let_go_yet(make_world: 
     photo = await let_go(world, await proved(world))
     assert photo.code == "occ.off"
     world.change(nextcloud={"occ": {"via": "off"}}, users={"after": "keep"})
-    await world.pipeline._release_one(photo)
+    await world.pipeline.originals.one(photo)
     assert (world.photo(photo).state, world.photo(photo).after) == (State.RELEASED, "keep")
 
 
@@ -266,6 +266,18 @@ async def test_without_a_bin_nothing_is_thrown_away(cloud: World) -> None:
     assert worth_waiting(caught.value)
     assert list(cloud.standing().values()) == [OLD]
     assert not [call for call in cloud.nextcloud.calls() if call[0] == "files:delete"]
+
+
+async def test_nextcloud_is_asked_once_in_a_round_where_it_fails_itself(cloud: World) -> None:
+    photos = [await proved(cloud, f"{FOLDER}/{number}.jpg", shot(number)) for number in range(3)]
+    await cloud.occ.features()  # type: ignore[union-attr]
+    before = len(cloud.nextcloud.calls())
+    cloud.nextcloud.switch(maintenance=True)
+    await cloud.pipeline.originals.round(photos)
+    assert len(cloud.nextcloud.calls()) == before + 1
+    waiting = [cloud.photo(photo) for photo in photos]
+    assert {(photo.state, photo.code) for photo in waiting} == {(State.WAITING, "occ.maintenance")}
+    assert len(cloud.standing()) == 3
 
 
 # -- another file under the name, at every point --------------------------------------------------------------------

@@ -277,8 +277,8 @@ class World:
                     while not self.progress.connected and self.pp is not None and self.pp.traps.websocket == "on":
                         await anyio.sleep(0.005)
             group.start_soon(self.pipeline.batches)
-            group.start_soon(self.pipeline.releases)
-            group.start_soon(self.pipeline.refreshes)
+            group.start_soon(self.pipeline.originals.run)
+            group.start_soon(self.pipeline.galleries.run)
             yield
             group.cancel_scope.cancel()
 
