@@ -266,31 +266,6 @@ class Deeds:
                 )
 
 
-class Marks:
-    """Small things to remember, each under a name."""
-
-    def __init__(self, store: Store) -> None:
-        self._store = store
-
-    def get(self, name: str) -> str:
-        """Give what is remembered under a name, or an empty text."""
-        row = self._store.row("SELECT value FROM marks WHERE name = ?", (name,))
-        return str(row["value"]) if row else ""
-
-    def put(self, name: str, value: str) -> None:
-        """Remember something under a name, instead of what was there."""
-        with self._store.write() as db:
-            db.execute(
-                "INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value", (name, value)
-            )
-
-    def put_new(self, name: str, value: str) -> str:
-        """Remember something unless there is something under the name already; give what stands there."""
-        with self._store.write() as db:
-            db.execute("INSERT INTO marks VALUES (?, ?) ON CONFLICT (name) DO NOTHING", (name, value))
-        return self.get(name)
-
-
 def _dropped(channel: str) -> str:
     return f"dropped {channel}"
 

@@ -87,7 +87,11 @@ class Buttons:
         return self._hmac("deed", nonce.hex(), deed.deed, deed.subject)[:_SIGNATURE]
 
     def _hmac(self, *parts: str) -> bytes:
-        key = self._ledger.marks.get(_KEY) or self._ledger.marks.put_new(_KEY, secrets.token_hex(32))
+        with self._ledger.write():
+            key = self._ledger.marks.get(_KEY)
+            if not key:
+                key = secrets.token_hex(32)
+                self._ledger.marks.put(_KEY, key)
         told = b"".join(len(data).to_bytes(4, "big") + data for data in map(str.encode, parts))
         return hmac.digest(bytes.fromhex(key), told, hashlib.sha256)
 
