@@ -13,8 +13,12 @@ from daemon.clock import iso
 from daemon.errors import NeedsPerson
 from daemon.ledger.model import State
 from daemon.relay.pipeline import is_quiet
+from daemon.service.again import try_again
+from daemon.service.batches import BatchDesk
 from daemon.service.doors import Registers
 from daemon.service.index import IndexNow
+from daemon.service.logbook import LogBook
+from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.text import count_in_words, shown
 
@@ -212,24 +216,8 @@ class Service:
         now = self._clock.wall()
         with self._ledger.write():
             for photo in held:
-                self._again(photo.id, now)
+                try_again(self._ledger, photo.id, now)
         anyio.from_thread.run_sync(self._wake.set)
-
-    def _again(self, identity: int, now: float) -> None:
-        photo = self._ledger.photos.get(identity)
-        if photo is None or photo.state not in _RETRIABLE:
-            return  # under way, or at its end: what would be begun anew would be done twice
-        if photo.state is State.WAITING:
-            self._ledger.photos.put(identity, next_try=now)
-            if photo.batch_id is not None:
-                self._ledger.batches.try_now(photo.batch_id, now)
-        elif photo.proved_at is not None and photo.archived_as:
-            self._ledger.photos.advance([identity], State.ARCHIVED, now, "tried again on request", next_try=now)
-        else:
-            self._ledger.photos.leave_batch([identity])
-            self._ledger.photos.advance(
-                [identity], State.SETTLED, now, "tried again on request", imports=0, indexings=0, attempts=0
-            )
 
     async def _preview(self, users: Sequence[str], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
         """Say of each file that stands there what would become of it, and why; nothing is touched."""
@@ -241,17 +229,19 @@ class Service:
 
     async def retry(self, identity: int) -> None:
         """Let one held or waiting photo go on."""
-        await anyio.to_thread.run_sync(self._again, identity, self._clock.wall())
+        await anyio.to_thread.run_sync(try_again, self._ledger, identity, self._clock.wall())
         self._wake.set()
 
-    async def restore_photos(self, ids: Sequence[int], say: Callable[[str], Awaitable[None]]) -> int:
+    async def restore_photos(
+        self, ids: Sequence[int], say: Callable[[str], Awaitable[None]], who: str = "command line"
+    ) -> int:
         """Put photos back; give how many could not be."""
         failed = 0
         for identity in ids:
             try:
-                path = await self._restore.photo(identity)
+                path = await self._restore.photo(identity, who)
                 await say(f"photo {identity}: back as {shown(path)}")
-            except NeedsPerson as error:
+            except RelayError as error:
                 failed += 1
                 await say(f"photo {identity}: {error.message} [{error.code}]{': ' + error.hint if error.hint else ''}")
         self._wake.set()
@@ -273,8 +263,6 @@ class Service:
         self._pipeline.paused = False
         self._wake.set()
 
-
-_RETRIABLE = frozenset({State.WAITING, State.HELD, State.REFUSED})
 
 _SHOWN = frozenset(
     state.value for state in State if state not in {State.DONE, State.REFUSED, State.RESTORED, State.RELEASED}
