@@ -116,6 +116,8 @@ class App:
             bus=self.bus,
             wake=self.wake,
             clock=clock,
+            archive=self.archive,
+            prism=self.prism,
         )
 
     def _archive(self, settings: Settings) -> Archive:

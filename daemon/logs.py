@@ -8,6 +8,7 @@ import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from daemon.log_ring import LogRing
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -91,6 +92,12 @@ def _plain(value: object) -> object:
     return value if value is None or isinstance(value, (bool, int, float)) else shown(repr(value), 2000)
 
 
+ring = LogRing()
+"""The process's last lines, for the page; kept when the log is set up anew."""
+ring.setFormatter(JsonFormatter())
+ring.addFilter(redact)
+
+
 def set_up(level: str, form: str) -> None:
     """Send the log to standard error as ``form`` (``text`` or ``json``); may be called again with other values."""
     handler = logging.StreamHandler(sys.stderr)
@@ -100,6 +107,7 @@ def set_up(level: str, form: str) -> None:
     for old in list(root.handlers):
         root.removeHandler(old)
     root.addHandler(handler)
+    root.addHandler(ring)
     root.setLevel(logging.WARNING)
     logging.getLogger("daemon").setLevel(level.upper())
     logging.getLogger("ui").setLevel(level.upper())

@@ -17,7 +17,6 @@ from daemon.ledger.rows import text
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Callable, Iterator, Sequence
 
     from daemon.ledger.store import Store

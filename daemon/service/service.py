@@ -10,7 +10,7 @@ import anyio.to_thread
 
 from daemon import __version__
 from daemon.clock import iso
-from daemon.errors import NeedsPerson
+from daemon.errors import NeedsPerson, RelayError
 from daemon.ledger.model import State
 from daemon.relay.pipeline import is_quiet
 from daemon.service.again import try_again
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Job
+    from daemon.photoprism.client import PhotoPrism
+    from daemon.relay.archive import Archive
     from daemon.relay.examine import Examine
     from daemon.relay.pipeline import Pipeline
     from daemon.relay.restore import Restore
@@ -63,6 +65,8 @@ class Service:
         bus: Bus,
         wake: Wake,
         clock: Clock,
+        archive: Archive,
+        prism: PhotoPrism | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
@@ -80,6 +84,18 @@ class Service:
         self._started = time.time()
         self.doors = Registers(ledger, bus, clock)
         self.runs = Runs(bus, clock, sweep=self.sweep, index=IndexNow(ledger, current, wake, clock))
+        self.photos = PhotoDesk(
+            ledger=ledger,
+            current=current,
+            archive=archive,
+            prism=prism,
+            restore=restore,
+            bus=bus,
+            wake=wake,
+            clock=clock,
+        )
+        self.batches = BatchDesk(ledger, self.runs, self.restore_photos)
+        self.log = LogBook(ledger)
 
     # -- questions ----------------------------------------------------------------------------------------------
 
