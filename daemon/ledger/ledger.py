@@ -14,6 +14,7 @@ from daemon.ledger.figures import Figures
 from daemon.ledger.homes import Homes
 from daemon.ledger.inspections import Inspections
 from daemon.ledger.jobs import Jobs
+from daemon.ledger.marks import Marks
 from daemon.ledger.outbox import Deeds, Outbox
 from daemon.ledger.photo_list import PhotoList
 from daemon.ledger.photos import Photos
