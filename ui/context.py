@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import anyio
 from aiohttp import web
 
 from daemon.errors import Transient
@@ -34,6 +35,9 @@ class Context:
         self._started = started
         self.hub = hub
         self.clock = clock
+        self.checked: dict[str, Any] | None = None
+        """What the last look at everything gave."""
+        self.checking = anyio.Lock()
 
     @property
     def settings(self) -> Settings:

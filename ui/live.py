@@ -260,8 +260,9 @@ class Hub:
         with service.log.subscribe() as lines, anyio.CancelScope() as scope:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._until_unwanted, service, scope)
-                async for line in lines:
-                    self._pending.add_log(line)
+                async for some in lines:
+                    for line in some:
+                        self._pending.add_log(line)
 
     async def _until_unwanted(self, service: Service, scope: anyio.CancelScope) -> None:
         while self._service() is service and any(one.log_level for one in self._clients):

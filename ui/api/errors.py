@@ -46,6 +46,8 @@ def status_of(error: RelayError) -> int:
     """Give the HTTP status that says the same as an error's code."""
     if error.code in _STATUS:
         return _STATUS[error.code]
+    if error.code.startswith("request."):
+        return 422
     if isinstance(error, ConfigError) or error.code == "config.invalid":
         return 422
     if error.code.endswith(".unknown"):

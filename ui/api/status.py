@@ -1,0 +1,38 @@
+"""How everything is; pause and resume."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ui import now
+from ui.api.operations import Operation
+from ui.api.shapes.status import Paused, Status, Summary
+
+if TYPE_CHECKING:
+    from ui.api.operations import Call
+
+
+async def _status(call: Call) -> Any:
+    return await now.snapshot(call.service)
+
+
+async def _summary(call: Call) -> Any:
+    return await call.service.now.summary()
+
+
+async def _pause(call: Call) -> Any:
+    call.service.pause()
+    return {"paused": True}
+
+
+async def _resume(call: Call) -> Any:
+    call.service.resume()
+    return {"paused": False}
+
+
+OPERATIONS = (
+    Operation("GET", "/status", "read", "The snapshot that the live page starts from.", _status, Status),
+    Operation("GET", "/summary", "read", "One flat object, for dashboards.", _summary, Summary),
+    Operation("POST", "/pause", "control", "Begin nothing new; what is under way is finished.", _pause, Paused),
+    Operation("POST", "/resume", "control", "Go on.", _resume, Paused),
+)
