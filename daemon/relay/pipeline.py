@@ -26,6 +26,7 @@ from daemon.relay.partners import companions
 from daemon.relay.refreshes import Refreshes
 from daemon.relay.releases import Releases
 from daemon.relay.telling import Teller
+from daemon.relay.under_way import UnderWay
 from daemon.text import shown, span_in_words
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Pipeline:
         clock: Clock,
         wake: Wake,
         look_again: LookAgain,
+        under_way: UnderWay | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
@@ -84,6 +86,7 @@ class Pipeline:
         self._clock = clock
         self._wake = wake
         self._look_again = look_again
+        self.under_way = under_way or UnderWay(clock)
         self.paused = False
         self._proving = False
         self._teller = Teller(ledger, bus, clock)
@@ -193,7 +196,7 @@ class Pipeline:
         blocked = False
         for batch in await anyio.to_thread.run_sync(self._ledger.batches.unfinished):
             if batch.next_try is not None and 0 < batch.next_try - self._clock.wall() <= BEYOND:
-                blocked = True
+                blocked = blocked or await anyio.to_thread.run_sync(self._has_work, batch)
                 continue
             blocked = not await self._batch(batch) or blocked
         if blocked:
@@ -205,6 +208,13 @@ class Pipeline:
         members = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, opened.id)
         self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=len(members))
         return await self._batch(opened)
+
+    def _has_work(self, batch: Batch) -> bool:
+        """Tell whether photos wait with a batch; else only what it left lying waits to be taken away."""
+        return any(
+            photo.state in _WITH_BATCH or (photo.state is State.WAITING and photo.resume in _WITH_BATCH)
+            for photo in self._ledger.photos.of_batch(batch.id)
+        )
 
     def _wake_due(self) -> None:
         now = self._clock.wall()
@@ -261,9 +271,15 @@ class Pipeline:
             await self._prove(batch)
         except RelayError as error:
             await anyio.to_thread.run_sync(self._batch_waits, batch.id, error)
-            self._issues.report("archive", error)
-            return False
+            waits = await anyio.to_thread.run_sync(self._has_work, batch)
+            # Where all are proved, and only a rest could not be taken away, no other batch is kept waiting.
+            self._issues.report("archive" if waits else "leftovers", error)
+            return not waits
+        finally:
+            self.under_way.over(batch.id)
         self._issues.clear("archive")
+        if batch.next_try is not None:
+            self._issues.clear("leftovers")
         self._wake.set()
         return True
 
@@ -283,7 +299,7 @@ class Pipeline:
         with self._ledger.write():
             self._ledger.batches.wait(batch_id, error, now, again)
             for photo in self._ledger.photos.of_batch(batch_id):
-                if photo.state in {State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED}:
+                if photo.state in _WITH_BATCH:
                     self._ledger.photos.wait([photo.id], _resume(photo, batch), error, now, again)
         log.info("batch %s waits %s: %s", batch_id, span_in_words(again - now), error)
 
@@ -297,8 +313,10 @@ class Pipeline:
             await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             settled = await self._that_fits(settled)
+            self.under_way.begin(batch.id, "examine", settled)
         for group in groups_of(settled):
             await self._examine.group(group)
+            self.under_way.done(*group)
             await self._after_failure(group)
         groups = groups_of(await self._members(batch, State.EXAMINED))
         albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
@@ -314,6 +332,7 @@ class Pipeline:
         if new:
             await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
             late = await anyio.to_thread.run_sync(self._companions, new)
+            self.under_way.begin(batch.id, "place", [photo for group in new for photo in group])
             trouble = await self._archive.place(batch, new, late)
         for group in new:
             if any(photo.id in trouble for photo in group):
@@ -427,7 +446,10 @@ class Pipeline:
 
             def progress(event: str, name: str) -> None:
                 self._bus.tell(f"import.{event}", batch=batch.id, name=shown(name))
+                if event == "started":
+                    self.under_way.started(name)
 
+            self.under_way.begin(batch.id, "import", placed)
             await self._archive.take_in(batch, placed, progress)
         twins = await self._members(batch, State.EXAMINED)
         await anyio.to_thread.run_sync(self._imported, batch, placed, twins)
@@ -451,8 +473,11 @@ class Pipeline:
 
     async def _prove_all(self, batch: Batch) -> None:
         settings = self._current.settings
-        for group in groups_of(await self._members(batch, State.IMPORTED)):
+        imported = await self._members(batch, State.IMPORTED)
+        self.under_way.begin(batch.id, "confirm", imported)
+        for group in groups_of(imported):
             rules = settings.users.rules_for(group[0].user)
+            self.under_way.take(group[0])
             try:
                 await self._confirm.group(
                     group,
@@ -464,6 +489,7 @@ class Pipeline:
                 if not of_one_file(error):
                     raise
                 await anyio.to_thread.run_sync(self._group_waits, group, error)
+            self.under_way.done(*group)
             await self._after_failure(group)
             self._wake.set()
 
@@ -473,6 +499,9 @@ class Pipeline:
             if photo.id not in self._said:
                 self._said.add(photo.id)
                 log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
+
+
+_WITH_BATCH = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 
 def _size(group: Sequence[Photo]) -> int:

@@ -96,6 +96,33 @@ async def test_an_outage_does_not_read_the_photos_again_and_again(
     assert len(looked) <= 2
 
 
+async def test_what_cannot_be_cleared_away_keeps_nobody_waiting(
+    folder_world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of a batch is proved, and a rest of it cannot be removed: its photos end, and the next batch goes."""
+    world = folder_world
+    clear, well = world.archive.clear, False
+
+    async def stuck(batch: Any) -> None:
+        if not well:
+            raise NeedsPerson("disk.permission", "a rest may not be removed")
+        await clear(batch)
+
+    monkeypatch.setattr(world.archive, "clear", stuck)
+    [first] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
+    async with world.running():
+        await world.until(lambda: world.photo(first).state is State.DONE)
+        [second] = await world.deliver("bob", {f"{FOLDER}/IMG_2.jpg": shot(2)})
+        await world.later(1)
+        await world.until(lambda: world.photo(second).state is State.DONE)
+        assert [issue.code for issue in world.issues.all()] == ["disk.permission"]
+        assert len(world.ledger.batches.unfinished()) == 2
+        well = True
+        await world.later(400)
+        await world.until(lambda: not world.ledger.batches.unfinished())
+        assert world.issues.all() == []
+
+
 async def test_while_the_archive_is_away_no_further_batch_is_opened(world: World) -> None:
     assert world.pp is not None
     world.pp.traps.outage = "503"
