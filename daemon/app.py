@@ -32,6 +32,7 @@ from daemon.relay.pipeline import Pipeline
 from daemon.relay.refresh import Refresh
 from daemon.relay.release import Release
 from daemon.relay.restore import Restore
+from daemon.relay.under_way import UnderWay
 from daemon.service import Service
 from daemon.supervise import Supervisor
 from daemon.sweeper import Sweeper
@@ -71,8 +72,9 @@ class App:
         self.engine = Engine()
         self.occ = make_occ(settings.nextcloud.occ, clock, self.engine)
         self.prism: PhotoPrism | None = None
+        self.under_way = UnderWay(clock)
         self.archive = self._archive(settings)
-        self.examine = Examine(ledger, current, self.archive, clock)
+        self.examine = Examine(ledger, current, self.archive, clock, self.under_way)
         self.restore = Restore(ledger, current, self.archive, clock)
         self.refresh = Refresh(ledger, current, self.archive, self.occ, self.issues, clock)
         self.homekeeper = Homekeeper(ledger, current, self.issues, self.bus, clock)
@@ -100,6 +102,7 @@ class App:
             clock=clock,
             wake=self.wake,
             look_again=self._look_again,
+            under_way=self.under_way,
         )
         self.sweeper = Sweeper(self.watch, ledger, current, self.bus, clock)
         self.service = Service(
@@ -122,11 +125,11 @@ class App:
 
     def _archive(self, settings: Settings) -> Archive:
         if settings.archive.via == "folder":
-            return FolderArchive(self.current, self.ledger)
+            return FolderArchive(self.current, self.ledger, self.under_way)
         token = settings.photoprism.token.get_secret_value()
         self.prism = PhotoPrism(settings.photoprism.url, token, clock=self.clock)
         self.listener = Progress(settings.photoprism.url, token, clock=self.clock)
-        return PhotoPrismArchive(self.prism, self.listener, self.current, self.ledger)
+        return PhotoPrismArchive(self.prism, self.listener, self.current, self.ledger, self.under_way)
 
     # -- running ------------------------------------------------------------------------------------------------
 

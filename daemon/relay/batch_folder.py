@@ -19,6 +19,7 @@ from daemon.files.opening import directory_below, file_below, look
 from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, publish, sync_dir
 from daemon.relay.presence import really
+from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
@@ -46,6 +47,7 @@ def fill(
     places: dict[int, tuple[str, str]],
     extras: Callable[[int, Sequence[Photo], str], None],
     workers: int,
+    under_way: UnderWay | None = None,
 ) -> dict[int, RelayError]:
     """Copy the groups into the hidden folder of a batch; give what went wrong with single photos, by photo id.
 
@@ -54,6 +56,7 @@ def fill(
     """
     # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
     sweep(import_root, HIDDEN + batch)
+    under_way = under_way or UnderWay()
     trouble: dict[int, RelayError] = {}
     with made_dirs(import_root, HIDDEN + batch) as root:
         subfolders = sorted({places[photo.id][0] for group in groups for photo in group})
@@ -62,7 +65,9 @@ def fill(
                 pass
 
         def one(group: Sequence[Photo]) -> dict[int, RelayError]:
-            return _copy_group(root, data, group, places, extras)
+            found = _copy_group(root, data, group, places, extras, under_way)
+            under_way.done(*group)
+            return found
 
         with ThreadPoolExecutor(max(1, workers), "place") as pool:
             for found in pool.map(one, groups):
@@ -80,6 +85,7 @@ def _copy_group(
     group: Sequence[Photo],
     places: dict[int, tuple[str, str]],
     extras: Callable[[int, Sequence[Photo], str], None],
+    under_way: UnderWay,
 ) -> dict[int, RelayError]:
     made: list[str] = []
     subfolder = places[group[0].id][0]
@@ -95,6 +101,7 @@ def _copy_group(
                         size=photo.fingerprint.size,
                         mtime_ns=photo.fingerprint.mtime_ns,
                         expected=photo.fingerprint,
+                        each_block=under_way.bytes_of(photo),
                     )
                 made.append(name)
             except RelayError as error:

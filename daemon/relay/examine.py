@@ -26,6 +26,7 @@ from daemon.pauses import pause
 from daemon.relay.archive import Verdict, of_one_file
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
+from daemon.relay.under_way import UnderWay
 from daemon.schedule import zone_name
 from daemon.text import shown
 
@@ -58,11 +59,14 @@ class Examined:
 class Examine:
     """The first step: settled files become examined ones, or are refused with a reason."""
 
-    def __init__(self, ledger: Ledger, current: Current, archive: Archive, clock: Clock) -> None:
+    def __init__(
+        self, ledger: Ledger, current: Current, archive: Archive, clock: Clock, under_way: UnderWay | None = None
+    ) -> None:
         self._ledger = ledger
         self._current = current
         self._archive = archive
         self._clock = clock
+        self._under_way = under_way or UnderWay(clock)
         self._readers = anyio.CapacityLimiter(max(1, min(4, os.cpu_count() or 1)))
         self._exiftool = find_exiftool()
 
@@ -116,7 +120,7 @@ class Examine:
         with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
             if source.status.st_size == 0:
                 raise Refused("file.empty", f"{who} is empty; it stays where it is")
-            hashed = hash_file(source.fd, expected=photo.fingerprint)
+            hashed = hash_file(source.fd, expected=photo.fingerprint, each_block=self._under_way.bytes_of(photo))
             if is_encrypted(hashed.first):
                 raise Refused(
                     "file.encrypted",

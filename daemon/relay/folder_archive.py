@@ -20,6 +20,7 @@ from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.relay.batch import main_of
 from daemon.relay.presence import really
 from daemon.relay.room import need_room
+from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -38,7 +39,8 @@ class FolderArchive:
     name = "folder"
     dated = True
 
-    def __init__(self, current: Current, ledger: Ledger) -> None:
+    def __init__(self, current: Current, ledger: Ledger, under_way: UnderWay | None = None) -> None:
+        self._under_way = under_way or UnderWay()
         self._current = current
         self._ledger = ledger
 
@@ -83,6 +85,7 @@ class FolderArchive:
         for group in groups:
             beside = companions.get(group[0].group_id or group[0].id, [])
             trouble |= await anyio.to_thread.run_sync(self._place_group, batch, group, beside)
+            self._under_way.done(*group)
         return trouble
 
     def _place_group(self, batch: Batch, group: Sequence[Photo], beside: list[Photo]) -> dict[int, RelayError]:
@@ -130,6 +133,7 @@ class FolderArchive:
                 size=photo.fingerprint.size,
                 mtime_ns=photo.fingerprint.mtime_ns,
                 expected=photo.fingerprint,
+                each_block=self._under_way.bytes_of(photo),
             )
 
     def _publish(self, batch: Batch, group: Sequence[Photo], wanted: dict[int, str]) -> None:

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from daemon.photoprism.answers import KnownFile
     from daemon.photoprism.client import PhotoPrism
     from daemon.photoprism.progress import Item
+    from daemon.relay.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -51,10 +52,18 @@ class PhotoPrismArchive:
     name = "photoprism"
     dated = False
 
-    def __init__(self, client: PhotoPrism, progress: Progress, current: Current, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        client: PhotoPrism,
+        progress: Progress,
+        current: Current,
+        ledger: Ledger,
+        under_way: UnderWay | None = None,
+    ) -> None:
         self._client = client
         self._current = current
         self._ledger = ledger
+        self._under_way = under_way
         self._heard = _Heard(progress)
 
     async def listen(self) -> None:
@@ -131,7 +140,8 @@ class PhotoPrismArchive:
                     _copy_companion(folder, placed_name(photo.name), self.root, photo, fetched[photo.id] or b"")
 
         data = self._current.settings.nextcloud.data
-        fill = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras, self._workers())
+        into = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras)
+        fill = partial(into, self._workers(), self._under_way)
         trouble = await anyio.to_thread.run_sync(fill)
         await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
         return trouble

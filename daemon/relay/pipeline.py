@@ -226,6 +226,8 @@ class Pipeline:
     def _open(self) -> Batch | None:
         """Make a batch of the groups that have waited longest; groups are never parted."""
         limit = self._current.settings.watch.batch
+        if self.paused:  # since this round began
+            return None
         # One transaction: what changes in this moment is taken out before, or found to have begun.
         with self._ledger.write():
             waiting = self._ledger.photos.settled_first(limit)
