@@ -90,9 +90,13 @@ class Line:
         """Make the hash of a new password. Raises ``Transient`` ``login.busy``, and what :func:`hash_password` does."""
         return await self._run(lambda: hash_password(password))
 
-    async def _run(self, work: Callable[[], T]) -> T:
+    def not_too_long(self) -> None:
+        """Raise ``Transient`` ``login.busy`` where too many wait already."""
         if self._waiting >= QUEUE:
             raise Transient("login.busy", "too many log-ins at the same time", hint="try again", retry_after=2.0)
+
+    async def _run(self, work: Callable[[], T]) -> T:
+        self.not_too_long()
         self._waiting += 1
         try:
             async with self._one:
@@ -107,8 +111,8 @@ def _bytes(password: str) -> bytes:
 
 
 _COMMON = frozenset(
-    "password password1 password123 passw0rd 12345678 123456789 1234567890 qwertyui qwertyuiop qwerty123 iloveyou"
-    " 11111111 sunshine princess football baseball superman trustno1 photoprism nextcloud photonrelay photon-relay"
-    " changeme changeit adminadmin administrator welcome1 letmein1 abcd1234 1q2w3e4r 1qaz2wsx hallo123 passwort"
-    " passwort1".split()
+    """password password1 password123 passw0rd 12345678 123456789 1234567890 qwertyui qwertyuiop qwerty123 iloveyou
+    11111111 sunshine princess football baseball superman trustno1 photoprism nextcloud photonrelay photon-relay
+    changeme changeit adminadmin administrator welcome1 letmein1 abcd1234 1q2w3e4r 1qaz2wsx hallo123 passwort
+    passwort1""".split()  # noqa: SIM905 - thirty quoted words would be harder to read
 )

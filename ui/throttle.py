@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 
 FREE = 3
 """Failures from one address that cost nothing: people mistype."""
-LONGEST = 900.0
+LONGEST = 300.0
 """Seconds that an address waits at most between two tries."""
 FREE_OVERALL = 20
 LONGEST_OVERALL = 30.0
