@@ -7,6 +7,7 @@ A test that needs more than Python says so by a skip whose reason tells how to g
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections import Counter
 from typing import TYPE_CHECKING, Any
@@ -37,8 +38,21 @@ def _engine_lacks() -> str:
     return ""
 
 
+def chromium() -> str:
+    """Give the path of a Chromium, or an empty string where there is none."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the engine's tests where there is none; keep them on one worker, since they share the one engine."""
+    """Skip the engine's tests where there is none; keep them on one worker, since they share the one engine.
+
+    The browser's tests are kept on one worker as well, since they share one browser.
+    """
+    for item in items:
+        if item.get_closest_marker("browser"):
+            item.add_marker(pytest.mark.xdist_group("browser"))
+            if not chromium():
+                item.add_marker(pytest.mark.skip(reason="needs Chromium: apt-get install chromium"))
     wanting = [item for item in items if item.get_closest_marker("engine")]
     lacks = _engine_lacks() if wanting else ""
     for item in wanting:
