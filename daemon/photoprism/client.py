@@ -25,7 +25,7 @@ from daemon.photoprism.answers import (
     known_file,
     shown_hashes,
 )
-from daemon.photoprism.transport import RIGHTS_HINT, URL_HINT, Transport
+from daemon.photoprism.transport import FIRST_PAUSE, RIGHTS_HINT, URL_HINT, Transport
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -72,6 +72,7 @@ class PhotoPrism:
         self._http = Transport(url, token, clock=self._clock, timeout=timeout)
         self._download_token = ""
         self._preview_token = ""
+        self._previews_from = 0.0
 
     def __repr__(self) -> str:
         return f"PhotoPrism({self._http.place})"
@@ -236,8 +237,13 @@ class PhotoPrism:
         fresh = not self._preview_token
         for asked_anew in (fresh, True):
             if asked_anew:
+                if self._clock.monotonic() < self._previews_from:
+                    return None
                 self._preview_token = (await self._config()).preview_token
             if not PREVIEW_TOKEN.fullmatch(self._preview_token):
+                # Asked without a pause with a wrong token, it would empty PhotoPrism's limiter.
+                self._previews_from = self._clock.monotonic() + FIRST_PAUSE
+                self._preview_token = ""
                 return None
             url = self._http.url(f"t/{sha1}/{self._preview_token}/{THUMBNAIL}")
             async with self._http.open("GET", url, headers={"Accept": "image/*"}) as answer:

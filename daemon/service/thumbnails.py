@@ -1,4 +1,4 @@
-"""A small picture of a photo in the ledger: the archive's own, else the one that the camera put into the file.
+"""A small picture of a photo in the ledger: the archive's own, the one that the camera put into the file, or itself.
 
 The daemon decodes no pictures, so there is nothing in one that could harm it. What goes out begins as a JPEG, PNG or
 WebP does: PhotoPrism answers with an SVG where it has no thumbnail (internal/api/thumbs.go), and an SVG can hold a
@@ -8,6 +8,7 @@ script.
 from __future__ import annotations
 
 import logging
+import os
 from typing import TYPE_CHECKING
 
 import anyio
@@ -32,6 +33,8 @@ PATIENCE = 5.0
 """Seconds for one thumbnail, wherever it comes from."""
 AT_ONCE = 4
 """Thumbnails under way at a time: a list asks for fifty, and PhotoPrism and the disk have other work."""
+SMALL = 512 << 10
+"""Bytes up to which a picture is its own thumbnail: what messengers send is small, and has none in it."""
 _WITH_PHOTOPRISM = frozenset({State.ARCHIVED, State.RELEASED, State.DONE, State.RESTORED})
 
 
@@ -70,14 +73,14 @@ class Thumbnails:
         return None
 
     def _embedded(self, photo: Photo) -> bytes | None:
-        """Give the JPEG that lies in the archived file, or in the original if it is still the file in the ledger."""
+        """Look into the archived file, then into the original if it is still the file in the ledger. Blocking."""
         for root, path, inode in self._places(photo):
             try:
                 with file_below(root, path) as opened:
                     status = opened.status
                     if status.st_size != photo.fingerprint.size or inode not in {None, status.st_ino}:
                         continue
-                    picture = jpeg_thumbnail(opened.fd)
+                    picture = jpeg_thumbnail(opened.fd) or _whole(opened.fd, status.st_size)
             except RelayError:
                 continue
             if picture:
@@ -89,6 +92,10 @@ class Thumbnails:
             yield self._archive.root, photo.archived_as, None
         # Another file may stand under its name meanwhile: its owner's, but not the one that was asked for.
         yield f"{self._current.settings.nextcloud.data}/{photo.user}/files", photo.path, photo.fingerprint.inode
+
+
+def _whole(fd: int, size: int) -> bytes:
+    return os.pread(fd, size, 0) if size <= SMALL and media_type(os.pread(fd, 12, 0)) else b""
 
 
 def media_type(picture: bytes) -> str | None:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
 TOKEN_BURST, TOKEN_SECONDS = 60, 10.0
 LOGIN_BURST = 10
 BROKEN_ICON = '<svg xmlns="http://www.w3.org/2000/svg"/>'
+THUMBNAILS = {"tile_50", "tile_100", "tile_224", "tile_500", "fit_720"}
 COMPLETED = {"en": "{} completed in {} s", "de": "{} in {} s abgeschlossen"}
 
 
@@ -49,6 +50,11 @@ class Session:
     def covers(self, resource: str) -> bool:
         """Say whether the scope includes a resource."""
         return self.scope == "*" or resource in self.scope.split()
+
+
+def thumbnail_of(sha1: str) -> bytes:
+    """Give what the stand-in hands out as a picture of a content: enough of a JPEG to be taken for one."""
+    return b"\xff\xd8\xff\xe0" + sha1.encode()
 
 
 def _say(status: int, error: str) -> web.Response:
@@ -78,6 +84,7 @@ class PhotoPrismStandIn:
         self.sessions = {token: Session()}
         self.token, self.prefix = token, prefix.rstrip("/")
         self.download_token = uuid.uuid4().hex[:8]
+        self.preview_token = uuid.uuid4().hex[:8]
         self.limiter = float(TOKEN_BURST)
         self.logins = float(LOGIN_BURST)
         self._refilled = time.monotonic()
@@ -240,6 +247,7 @@ class PhotoPrismStandIn:
             web.get(f"{api}/files/{{hash}}", self._file),
             web.get(f"{api}/photos", self._photos),
             web.get(f"{api}/dl/{{hash}}", self._download),
+            web.get(f"{api}/t/{{hash}}/{{token}}/{{size}}", self._thumbnail),
             web.get(f"{api}/errors", self._errors),
             web.get(f"{api}/ws", self._websocket),
         ])  # fmt: skip
@@ -314,6 +322,7 @@ class PhotoPrismStandIn:
             "readonly": self.traps.readonly,
             "public": self.traps.public,
             "downloadToken": "public",
+            "previewToken": "public",
             "settings": {"features": {}},
             "acl": {},
         }
@@ -322,6 +331,7 @@ class PhotoPrismStandIn:
             said |= {
                 "mode": "user",
                 "downloadToken": "public" if self.traps.public else self.download_token,
+                "previewToken": "public" if self.traps.public else self.preview_token,
                 "settings": {"features": {"import": not self.traps.import_disabled}, "import": {"path": "/"}},
                 "acl": {"files": {"full_access": True, "manage": True}} if admin else {"files": {"view": True}},
                 "count": {"all": len(self.rows)},
@@ -479,6 +489,21 @@ class PhotoPrismStandIn:
             await answer.write(data[at : at + (1 << 18)])
         await answer.write_eof()
         return answer
+
+    async def _thumbnail(self, request: web.Request) -> web.StreamResponse:
+        """Answer as internal/api/thumbs.go does: an icon with 200 for all that cannot be shown, 403 for a bad token."""
+        icon = {"text": BROKEN_ICON, "content_type": "image/svg+xml"}
+        if request.match_info["token"] != ("public" if self.traps.public else self.preview_token):
+            return web.Response(status=403, **icon)  # type: ignore[arg-type]
+        row = self._rows.by_hash(request.match_info["hash"])
+        if self.traps.thumbnail == "html":
+            return web.Response(text="<html><script>alert(1)</script></html>", content_type="image/jpeg")
+        if self.traps.thumbnail == "hang":
+            await asyncio.sleep(3600)
+        if self.traps.thumbnail == "svg" or row is None or request.match_info["size"] not in THUMBNAILS:
+            return web.Response(**icon)  # type: ignore[arg-type]
+        size = 3 << 20 if self.traps.thumbnail == "endless" else 2000
+        return web.Response(body=thumbnail_of(row.hash).ljust(size, b"\0"), content_type="image/jpeg")
 
     async def _errors(self, request: web.Request) -> web.Response:
         return self._refused(request, "logs") or web.json_response([])

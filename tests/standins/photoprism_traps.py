@@ -62,6 +62,9 @@ class Traps:
     """``/dl`` hands out other bytes than the file's."""
     dl_cut: bool = False
     """``/dl`` breaks off half way."""
+    thumbnail: str = ""
+    """``svg``: the icon that stands for "none", with 200; ``html``: a page; ``endless``: more than anybody wants;
+    ``hang``: no answer."""
     odd_answers: bool = False
     """Answers are JSON, but not of the expected form."""
     language: str = "en"
