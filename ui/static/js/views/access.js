@@ -1,6 +1,6 @@
 /* Who may come in: the password, sessions, and tokens for programs. */
 import { del, get, logOut, may, post, put, refreshSession, session } from "../api.js";
-import { ask, button, dateTime, h, mount, panel, timeAgo, viewHead } from "../dom.js";
+import { ask, button, date, h, mount, panel, timeAgo, viewHead } from "../dom.js";
 import { copyButton, facts, faultNotice, labelled, load, notice } from "../kit.js";
 
 const HOW = {
@@ -48,7 +48,7 @@ export default {
     function sessions() {
       const list = h("div");
       const again = () => load(list, () => get("/sessions"), ({ sessions: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", null,
-        h("span", { class: "grow" }, h("b", null, one.address ?? "?"), one.current && " (this one)", h("small", { class: "muted" }, ` ${one.agent ?? one.client ?? ""}`)), h("small", null, timeAgo(one.last_seen_at ?? one.last_seen ?? one.seen_at ?? one.created_at))))) : h("p", { class: "muted" }, "Nobody is logged in.")));
+        h("span", { class: "grow" }, h("b", null, one.address), one.current && " (this one)", h("small", { class: "muted" }, ` ${one.agent}`)), h("small", null, timeAgo(one.used_at))))) : h("p", { class: "muted" }, "Nobody is logged in.")));
       again();
       return panel("Logged in", { name: "sessions" }, list, h("div", { class: "actions" }, button("Log out everywhere", async () => {
         if (await ask("Log out everywhere?", h("p", null, "All sessions end, this one too. Tokens of programs stay."), { yes: "Log out everywhere", kind: "danger", deed: () => del("/sessions") })) await refreshSession();
@@ -59,8 +59,8 @@ export default {
       const list = h("div");
       const fresh = h("div", { "aria-live": "polite" });
       const again = () => load(list, () => get("/tokens"), ({ tokens: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", { "data-test": "token" },
-        h("span", { class: "grow" }, h("b", null, one.name), h("small", { class: "muted" }, ` ${SCOPES[one.scope] ?? one.scope} · made ${dateTime(one.created_at)}`)),
-        h("small", { class: "muted" }, one.last_used_at ?? one.used_at ? ["used ", timeAgo(one.last_used_at ?? one.used_at)] : "never used"),
+        h("span", { class: "grow" }, h("b", null, one.name), h("small", { class: "muted" }, ` ${SCOPES[one.scope] ?? one.scope} · until ${date(one.expires_at)}`)),
+        h("small", { class: "muted" }, one.expired ? "expired" : one.used_at ? ["used ", timeAgo(one.used_at)] : "never used"),
         button("Revoke", () => revoke(one), { kind: "small", "aria-label": `Revoke ${one.name}` })))) : h("p", { class: "muted" }, "None yet.")));
       const revoke = async (one) => { if (await ask(`Revoke “${one.name}”?`, h("p", null, "The program that uses it cannot come in any more."), { yes: "Revoke", kind: "danger", deed: () => del(`/tokens/${encodeURIComponent(one.id)}`) })) await again(); };
       const name = h("input", { name: "name", required: true, maxlength: "100", autocomplete: "off", placeholder: "dashboard", "data-test": "token-name" });

@@ -9,7 +9,7 @@ const STEPS = {
   imported: "Imported", archived: "Proved, byte for byte, in the archive", released: "The original was dealt with", done: "Shown in the galleries",
   waiting: "Waits, and is tried again by itself", held: "Held until a person decides", refused: "Will not be moved", restored: "Copied back to where it came from",
 };
-const ROLES = { main: "the photo", partner: "its other half", side: "side file", video: "video" };
+const ROLES = { main: "", side: "side file" };
 
 export default {
   title: "Photo",
@@ -44,8 +44,8 @@ export default {
           h("div", null,
             panel("Its way", { name: "way" }, h("ol", { class: "way" }, photo.history.map((step) => h("li", { class: `state-${step.state}` },
               h("b", null, STEPS[step.state] ?? step.state), h("time", { datetime: step.at }, dateTime(step.at)), step.note && h("span", { class: "muted" }, step.note))))),
-            photo.members?.length > 1 && panel("Belongs together", { name: "members" }, h("ul", { class: "plain" }, photo.members.map((member) => h("li", null,
-              h("a", { href: `#/photo/${member.id}`, "aria-current": String(member.id) === id ? "true" : null }, member.name), " ", h("span", { class: "muted" }, ROLES[member.role] ?? member.role), " ", stateBadge(member.state))))),
+            photo.members?.length > 0 && panel("Belongs together", { name: "members" }, h("ul", { class: "plain" }, photo.members.map((member) => h("li", null,
+              h("a", { href: `#/photo/${member.id}` }, member.name), " ", h("span", { class: "muted" }, ROLES[member.role] ?? member.role), " ", stateBadge(member.state))))),
             photo.audit?.length > 0 && panel("Done by hand and by the program", { name: "audit" }, h("ul", { class: "plain audit" }, photo.audit.map((line) => h("li", null,
               h("time", { datetime: line.at }, dateTime(line.at)), " ", h("b", null, line.deed), " ", h("span", { class: "muted" }, [line.who, line.note].filter(Boolean).join(" · "))))))),
         ),
