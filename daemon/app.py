@@ -146,6 +146,7 @@ class App:
                 "releases": self.pipeline.originals.run,
                 "refreshes": self.pipeline.galleries.run,
                 "runs": self.service.runs.serve,
+                "messages": self.service.notify.run,
             }
             if isinstance(self.archive, PhotoPrismArchive):
                 loops["progress"] = self.archive.listen
@@ -168,7 +169,7 @@ class App:
 
     async def apply(self, loaded: Loaded) -> None:
         """Put newly saved settings in force, as far as they can be without a restart."""
-        before, now = self.current.settings, loaded.settings
+        now = loaded.settings
         self.current.settings = now
         know_secrets(now)
         set_up(now.log.level, now.log.format)
@@ -177,17 +178,6 @@ class App:
         await self.homekeeper.settings_changed()
         self.wake.set()
         log.info("the settings in %s are in force", loaded.path)
-        if before.state != now.state:
-            self.issues.report(
-                "settings",
-                NeedsPerson(
-                    "config.restart",
-                    "state changed, which counts from the next start on",
-                    hint="restart the daemon",
-                ),
-            )
-        else:
-            self.issues.clear("settings")
 
     async def _homes_seen(self, homes: frozenset[str]) -> None:
         if await self.homekeeper.seen(homes):

@@ -88,10 +88,15 @@ class Outbox:
         )
         return _parcel(row) if row else None
 
-    def due(self, channel: str, now: float) -> Parcel | None:
-        """Give the first parcel that may go now, or ``None``."""
+    def first(self, channel: str, now: float) -> Parcel | None:
+        """Give the parcel whose turn it is: the one that was tried before any other, so that they keep their order.
+
+        One that was tried may be due only later (``not_before``); nothing overtakes it meanwhile.
+        """
         row = self._store.row(
-            "SELECT * FROM outbox WHERE channel = ? AND not_before <= ? ORDER BY id LIMIT 1", (channel, now)
+            "SELECT * FROM outbox WHERE channel = ? AND (attempts > 0 OR not_before <= ?)"
+            " ORDER BY attempts > 0 DESC, id LIMIT 1",
+            (channel, now),
         )
         return _parcel(row) if row else None
 
@@ -99,6 +104,11 @@ class Outbox:
         """Give when the next parcel may go, or ``None`` where none waits."""
         row = self._store.row("SELECT MIN(not_before) due FROM outbox WHERE channel = ?", (channel,))
         return None if row is None or row["due"] is None else float(row["due"])
+
+    def get(self, identity: int) -> Parcel | None:
+        """Give a parcel as it is now, or ``None`` where it has gone."""
+        row = self._store.row("SELECT * FROM outbox WHERE id = ?", (identity,))
+        return _parcel(row) if row else None
 
     def attempted(self, identity: int) -> None:
         """Write down, before it goes, that a parcel is being tried: from now on nothing is gathered into it."""
@@ -112,6 +122,11 @@ class Outbox:
                 "UPDATE outbox SET not_before = ?, code = ?, message = ? WHERE id = ?",
                 (not_before, code, message, identity),
             )
+
+    def try_now(self, channel: str) -> None:
+        """Let what was tried in vain be tried at once."""
+        with self._store.write() as db:
+            db.execute("UPDATE outbox SET not_before = 0 WHERE channel = ? AND attempts > 0", (channel,))
 
     def gone(self, identity: int) -> None:
         """Forget a parcel that has arrived, or that nobody needs any more."""

@@ -18,6 +18,7 @@ from daemon.service.batches import BatchDesk
 from daemon.service.doors import Registers
 from daemon.service.index import IndexNow
 from daemon.service.logbook import LogBook
+from daemon.service.notify import NotifyRoom
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.text import count_in_words, shown
@@ -82,6 +83,8 @@ class Service:
         self._wake = wake
         self._clock = clock
         self._started = time.time()
+        self.config: Config | None = None
+        """The settings and their file; none for a single sweep."""
         self.doors = Registers(ledger, bus, clock)
         self.runs = Runs(bus, clock, sweep=self.sweep, index=IndexNow(ledger, current, wake, clock))
         self.photos = PhotoDesk(
@@ -96,6 +99,7 @@ class Service:
         )
         self.batches = BatchDesk(ledger, self.runs, self.restore_photos)
         self.log = LogBook(ledger)
+        self.notify = NotifyRoom(self, ledger, current, issues, bus, wake, clock)
 
     # -- questions ----------------------------------------------------------------------------------------------
 

@@ -1,0 +1,126 @@
+"""Messages, as a front end may ask for them: a test, what a button does, how it is with them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import anyio.to_thread
+
+from daemon.errors import NeedsPerson, RelayError
+from daemon.notify.messages import Messages
+from daemon.service.again import try_again
+from daemon.text import count_in_words, shown
+
+if TYPE_CHECKING:
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.events import Bus
+    from daemon.issues import Issues
+    from daemon.ledger.ledger import Ledger
+    from daemon.notify.buttons import Deed
+    from daemon.service.service import Service
+    from daemon.wake import Wake
+
+MOST = 10_000
+"""Photos that one press of a button tries again at most."""
+
+
+class NotifyRoom:
+    """``service.notify``."""
+
+    def __init__(
+        self,
+        service: Service,
+        ledger: Ledger,
+        current: Current,
+        issues: Issues,
+        bus: Bus,
+        wake: Wake,
+        clock: Clock,
+    ) -> None:
+        self._service = service
+        self._messages = Messages(ledger, current, issues, bus, clock)
+        self._ledger = ledger
+        self._current = current
+        self._wake = wake
+        self._clock = clock
+
+    async def run(self) -> None:
+        """Listen to what happens and tell it, for ever."""
+        await self._messages.run()
+
+    async def test(self, who: str = "") -> dict[str, Any]:
+        """Send a message now and give what the server said; a refusal is an answer, in the server's own words."""
+        server = shown(self._current.settings.notify.ntfy.url)
+        try:
+            answer = await self._messages.test()
+        except RelayError as error:
+            return {"sent": False, "server": server, **error.as_dict()}
+        words = f"taken, as message {shown(str(answer.get('id', '')), 40)}"
+        return {"sent": True, "server": server, "message": words, "code": "", "hint": ""}
+
+    async def status(self) -> dict[str, Any]:
+        """Give the lamp: ``state`` (ok, warning, error, off or unknown), message, hint, code, since and detail."""
+        return await self._messages.status()
+
+    async def act(self, token: str, address: str) -> str:
+        """Do what a message's button stands for, once, and say in a sentence what was done.
+
+        Raises:
+            NeedsPerson: ``act.unknown``, ``act.used``, ``act.expired``, ``user.unknown``.
+
+        """
+        deed = await anyio.to_thread.run_sync(self._messages.buttons.redeem, token, self._clock.wall())
+        try:
+            said = await self._do(deed, f"ntfy button {address}")
+        except BaseException:
+            # What was not done may be pressed again.
+            with anyio.CancelScope(shield=True):
+                await anyio.to_thread.run_sync(self._messages.buttons.not_done, token)
+            raise
+        await anyio.to_thread.run_sync(self._messages.buttons.done, deed, self._clock.wall())
+        return said
+
+    async def _do(self, deed: Deed, who: str) -> str:
+        if deed.deed == "retry":
+            count = await anyio.to_thread.run_sync(self._retry, deed.subject, who)
+            self._wake.set()
+            return f"{count_in_words(count, 'photo')} {'is' if count == 1 else 'are'} tried again now."
+        if deed.deed in {"include", "exclude"}:
+            return await self._decide(deed.subject, deed.deed, who)
+        raise NeedsPerson("act.unknown", "this button is not known here", hint="open the page instead")
+
+    async def _decide(self, user: str, decision: str, who: str) -> str:
+        homes = await anyio.to_thread.run_sync(self._ledger.homes.all)
+        if user not in homes:
+            raise NeedsPerson("user.unknown", f"{shown(user)} has no home here", hint="open the page instead")
+        users = self._current.settings.users
+        changes: dict[str, Any]
+        if decision == "include":
+            changes = {"include": {user: {}}}
+            if user in users.exclude:
+                changes["exclude"] = [one for one in users.exclude if one != user]
+        else:
+            changes = {"exclude": list(dict.fromkeys([*users.exclude, user]))}
+            if user in users.include:
+                changes["include"] = {user: None}
+        config: Any = getattr(self._service, "config", None)
+        if config is None:
+            raise NeedsPerson("act.unknown", "settings cannot be changed here", hint="change the file by hand")
+        await config.patch({"users": changes}, if_match=None, who=who)
+        if decision == "include":
+            return f"{shown(user)} is included: new photos are relayed from now on."
+        return f"{shown(user)} is excluded: nothing of theirs is touched."
+
+    def _retry(self, code: str, who: str) -> int:
+        """Let all that waits or is held for this reason go on, and its batch. Blocking."""
+        now = self._clock.wall()
+        with self._ledger.write():
+            ids = self._ledger.outbox.stuck_ids(code, MOST)
+            for identity in ids:
+                try_again(self._ledger, identity, now)
+            for batch in self._ledger.batches.unfinished():
+                if batch.code == code:
+                    self._ledger.batches.try_now(batch.id, now)
+            self._ledger.audit.note(now, "tried again", who=who, note=f"{len(ids)} photos: {code}")
+        return len(ids)
