@@ -11,7 +11,7 @@ import anyio.to_thread
 from daemon.checks.run import Surroundings, run_checks
 from daemon.current import Current
 from daemon.docker.engine import Engine
-from daemon.errors import NeedsPerson, RelayError
+from daemon.errors import RelayError
 from daemon.events import Bus
 from daemon.files.kinds import extension_of
 from daemon.files.opening import file_below

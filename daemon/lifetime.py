@@ -8,7 +8,9 @@ import os
 import signal
 import threading
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -19,6 +21,9 @@ from daemon.control import ControlServer
 from daemon.errors import ConfigError, NeedsPerson, Transient
 from daemon.front import Front
 from daemon.ledger.ledger import Ledger
+from daemon.logs import set_up
+from daemon.service.config import Config
+from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
 
 if TYPE_CHECKING:
@@ -99,31 +104,42 @@ async def run_daemon(loaded: Loaded, environ: Mapping[str, str]) -> None:
     async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
         group.start_soon(front.keep, serve_page)
+        config = Config(loaded, environ, Versions(Path(loaded.settings.state) / "versions"), ledger, front.clock)
+        config.bus = front.bus
         following: Loaded | None = loaded
         while following is not None:
-            following = await _run_once(following, environ, ledger, front)
+            following = await _run_once(following, environ, ledger, front, config)
         group.cancel_scope.cancel()
 
 
-async def _run_once(loaded: Loaded, environ: Mapping[str, str], ledger: Ledger, front: Front) -> Loaded | None:
+async def _run_once(
+    loaded: Loaded, environ: Mapping[str, str], ledger: Ledger, front: Front, config: Config
+) -> Loaded | None:
     """Run one set of parts; give the settings for which they must be built anew."""
     rebuild: list[Loaded] = []
-    async with built(loaded.settings, ledger, front) as app, anyio.create_task_group() as group:
+    settings = config.without_restart(loaded.settings)
+    set_up(settings.log.level, settings.log.format)
+    async with built(settings, ledger, front) as app, anyio.create_task_group() as group:
+        app.service.config = config
+        config.taken(loaded)
+        _say_restart(app, config)
 
         async def follow() -> None:
-            async for found in watch_settings(loaded.path, environ, known=loaded.etag):
-                taken = await _take_settings(app, found)
+            config.followed = True
+            await config.note_by_hand()
+            async for found in watch_settings(loaded.path, environ, known=loaded.etag, hurry=config.hurry):
+                taken = await _take_settings(app, config, found)
                 if taken is not None:
                     rebuild.append(taken)
                     group.cancel_scope.cancel()
 
-        control = ControlServer(loaded.settings.state, partial(answer, app))
+        control = ControlServer(settings.state, partial(answer, app))
         group.start_soon(app.supervisor.keep, "control", control.serve)
         group.start_soon(app.supervisor.keep, "settings", follow)
         await _until_there(app)
         await app.start()
         front.begun = True
-        log.info("running; state in %s", loaded.settings.state)
+        log.info("running; state in %s", settings.state)
         await app.run()
     return rebuild[0] if rebuild else None
 
@@ -141,18 +157,44 @@ async def _until_there(app: App) -> None:
             return
 
 
-async def _take_settings(app: App, found: Loaded | ConfigError) -> Loaded | None:
+async def _take_settings(app: App, config: Config, found: Loaded | ConfigError) -> Loaded | None:
     """Put saved settings in force; give them back where that takes new parts."""
     if isinstance(found, ConfigError):
         message = "; ".join(found.faults[:3])
-        app.issues.report("configuration", NeedsPerson("config.invalid", f"{message}; the last good one stays"))
+        log.warning("the settings file is not usable; the last good one stays: %s", message)
+        app.issues.report(
+            "configuration",
+            NeedsPerson(
+                "config.invalid",
+                f"{message}; the last good one stays",
+                hint="mend the line in the settings file; it is looked at again when it is saved",
+            ),
+        )
+        config.wrong(found)
         return None
     app.issues.clear("configuration")
-    if needs_new_parts(app.current.settings, found.settings):
+    in_force = config.without_restart(found.settings)
+    if needs_new_parts(app.current.settings, in_force):
         log.info("the settings in %s take new parts; they are built now", found.path)
         return found
-    await app.apply(found)
+    await app.apply(replace(found, settings=in_force))
+    config.taken(found)
+    _say_restart(app, config)
+    await config.note_by_hand()
     return None
+
+
+def _say_restart(app: App, config: Config) -> None:
+    """Say, for as long as it is so, that something was changed which counts only from the next start on."""
+    if config.restart_needed:
+        app.issues.report(
+            "settings",
+            NeedsPerson(
+                "config.restart", "state changed, which counts from the next start on", hint="restart the daemon"
+            ),
+        )
+    else:
+        app.issues.clear("settings")
 
 
 async def _stop_on_signal(scope: anyio.CancelScope) -> None:

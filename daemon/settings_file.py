@@ -7,7 +7,7 @@ import copy
 import hashlib
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +29,9 @@ from daemon.text import shown
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
+    from daemon.settings.document import KeyPath
+    from daemon.wake import Wake
+
 POLL = 0.5
 CALM = 0.3
 GONE = 1.0
@@ -46,6 +49,8 @@ class Loaded:
     path: Path
     document: Document
     """The file's data and where each key stands in the text."""
+    overridden: dict[KeyPath, str] = field(default_factory=dict)
+    """The keys whose value comes from elsewhere, each with from where in words."""
 
 
 def default_config_path(environ: Mapping[str, str]) -> Path:
@@ -89,7 +94,7 @@ def parse(content: bytes, path: Path, environ: Mapping[str, str], *, sweep: bool
     if settings is None:
         raise ConfigError(origins.lines_for(faults))
     etag = hashlib.sha256(content).hexdigest()
-    return Loaded(settings, text, etag, origins.lines_for(warnings), path, document)
+    return Loaded(settings, text, etag, origins.lines_for(warnings), path, document, origins.elsewhere())
 
 
 def read_bytes(path: Path) -> bytes:
@@ -171,26 +176,41 @@ def _sync_folder(folder: Path) -> None:
 
 
 async def watch_settings(
-    path: Path, environ: Mapping[str, str], *, known: str | None = None, clock: Clock | None = None
+    path: Path,
+    environ: Mapping[str, str],
+    *,
+    known: str | None = None,
+    clock: Clock | None = None,
+    hurry: Wake | None = None,
 ) -> AsyncIterator[Loaded | ConfigError]:
     """Give the settings, or what is wrong with them, within two seconds whenever the file's content has changed.
 
     ``known`` is the etag of what is in force (default: what stands there now). By looking, not by inotify: a mounted
-    folder may lie on a file system that reports nothing, and one look costs one ``stat``.
+    folder may lie on a file system that reports nothing, and one look costs one ``stat``. ``hurry`` is set by whoever
+    has just saved the file whole, and has it looked at now. What is wrong carries the content's ``etag``, if any, in
+    its context.
     """
     clock = clock or Clock()
+    rung = hurry.count if hurry is not None else 0
     seen: _Signature = None
     if known is None:
         seen, known = await anyio.to_thread.run_sync(_signature, path), (await _look(path))[0]
     while True:
+        rung, whole = (hurry.count, hurry.count != rung) if hurry is not None else (0, False)
         now = await anyio.to_thread.run_sync(_signature, path)
-        if now != seen or now is None:
-            seen = await _calm(path, now, clock)
+        if now != seen or now is None or whole:
+            seen = now if whole else await _calm(path, now, clock)
             digest, content = await _look(path)
             if digest != known:
                 known = digest
-                yield content if isinstance(content, ConfigError) else await _parsed(content, path, environ)
-        await clock.sleep(POLL)
+                found = content if isinstance(content, ConfigError) else await _parsed(content, path, environ)
+                if isinstance(found, ConfigError):
+                    found.context["etag"] = None if isinstance(content, ConfigError) else digest
+                yield found
+        if hurry is None:
+            await clock.sleep(POLL)
+        else:
+            await hurry.wait(rung, POLL)
 
 
 async def _look(path: Path) -> tuple[str, bytes | ConfigError]:

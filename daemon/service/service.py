@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from daemon.relay.examine import Examine
     from daemon.relay.pipeline import Pipeline
     from daemon.relay.restore import Restore
+    from daemon.service.config import Config
     from daemon.supervise import Supervisor
     from daemon.sweeper import Sweeper
     from daemon.wake import Wake

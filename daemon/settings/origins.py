@@ -45,6 +45,11 @@ class Origins:
             self.lines[path] = self.lines[key]
         self.files[path] = file
 
+    def elsewhere(self) -> dict[KeyPath, str]:
+        """Give the keys whose value does not stand in the settings file, each with from where in words."""
+        found = {path: f"environment variable {shown(name)}" for path, name in self.variables.items()}
+        return found | {path: f"file {shown(name)}" for path, name in self.files.items()}
+
     def lines_for(self, faults: list[Fault]) -> list[str]:
         """Give a printable line for each fault, variables first, then in the order of the file."""
         return [self.line(fault) for fault in sorted(faults, key=lambda fault: self._place(fault)[1])]

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 BREAK = re.compile("\r\n|[\n\r\x85\u2028\u2029]")
 """What YAML 1.1 takes for the end of a line."""
+_COMMENT = re.compile("(?:^|(?<=\\s))(#[^\r\n\x85\u2028\u2029]*)")
 _BEFORE_CONTENT = re.compile(r"(?:[&!][^\s,\[\]{}]*\s*)*")
 
 
@@ -93,10 +94,17 @@ def read_places(text: str) -> Place | None:
     return None
 
 
+def _marks(event: yaml.Event) -> tuple[int, int]:
+    start, end = event.start_mark, event.end_mark
+    return (start.index if start else 0), (end.index if end else 0)
+
+
 def _read(event: yaml.Event, events: Iterator[yaml.Event], text: str) -> Place:
-    outer, end = event.start_mark.index, event.end_mark.index
+    outer, end = _marks(event)
     if isinstance(event, yaml.AliasEvent):
-        return Place("alias", outer, end, outer=outer, value=event.anchor)
+        return Place("alias", outer, end, outer=outer, value=str(event.anchor))
+    if not isinstance(event, (yaml.ScalarEvent, yaml.MappingStartEvent, yaml.SequenceStartEvent)):
+        raise TypeError(f"no value begins with {event}")
     dressed = event.anchor is not None or event.tag is not None
     found = _BEFORE_CONTENT.match(text, outer) if dressed else None
     start = found.end() if found else outer
@@ -121,7 +129,7 @@ def _read(event: yaml.Event, events: Iterator[yaml.Event], text: str) -> Place:
         while not isinstance(following := next(events), yaml.SequenceEndEvent):
             place.items.append(_read(following, events, text))
         leaves = [item.end for item in place.items]
-    place.end = following.end_mark.index if style == "flow" else max(leaves, default=start)
+    place.end = _marks(following)[1] if style == "flow" else max(leaves, default=start)
     return place
 
 
@@ -131,6 +139,30 @@ def _block_end(text: str, start: int, end: int) -> int:
     if "+" in header.partition("#")[0]:
         return end
     return start + len(text[start:end].rstrip())
+
+
+def every(place: Place | None) -> Iterator[Place]:
+    """Give a place and all below it, keys too."""
+    if place is None:
+        return
+    yield place
+    for entry in place.entries:
+        for one in entry:
+            yield from every(one)
+    for item in place.items:
+        yield from every(item)
+
+
+def comments(text: str, root: Place | None) -> list[tuple[int, int]]:
+    """Give where each comment begins and ends."""
+    written = sorted((place.start, place.end) for place in every(root) if place.kind in {"scalar", "alias"})
+    starts = [start for start, _ in written]
+    found = []
+    for match in _COMMENT.finditer(text):
+        number = bisect_right(starts, match.start(1)) - 1
+        if number < 0 or written[number][1] <= match.start(1):
+            found.append(match.span(1))
+    return found
 
 
 def place_at(root: Place | None, path: KeyPath) -> Place | None:

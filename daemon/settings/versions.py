@@ -1,0 +1,117 @@
+"""The settings file as it was: the last twenty versions, each with when it came and who made it."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import tempfile
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from daemon.errors import NeedsPerson
+from daemon.settings.storing import etag_of, sync_folder
+
+KEPT = 20
+BY_HAND = "by hand"
+_NAME = re.compile(r"([0-9]{1,12})\.json")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One version of the file. ``at`` is wall time in seconds, ``who`` who saved it."""
+
+    id: int
+    at: float
+    who: str
+    etag: str
+    size: int
+
+
+class Versions:
+    """Keeps versions in a folder that only the daemon may read: they hold secrets. All of it blocks."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def all(self) -> list[Version]:
+        """Give all versions, newest first; what cannot be read is left out."""
+        names: list[str] = []
+        with suppress(OSError):
+            names = [file.name for file in self._folder.iterdir() if _NAME.fullmatch(file.name)]
+        found = [version for name in names if (version := self._read(name)) is not None]
+        return sorted(found, key=lambda version: version.id, reverse=True)
+
+    def _read(self, name: str) -> Version | None:
+        try:
+            values: dict[str, Any] = json.loads((self._folder / name).read_text(encoding="utf-8"))
+            version = Version(
+                int(values["id"]),
+                float(values["at"]),
+                str(values["who"]),
+                str(values["etag"]),
+                int(values["size"]),
+            )
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+        return version if f"{version.id}.json" == name else None
+
+    def note(self, content: bytes, who: str, at: float) -> Version:
+        """Keep this content as the newest version, unless it is that already; the oldest beyond twenty go.
+
+        On the disk when this returns. Raises `NeedsPerson` ``config.no_versions`` where it cannot be kept.
+        """
+        try:
+            return self._note(content, who, at)
+        except OSError as error:
+            raise NeedsPerson(
+                "config.no_versions",
+                f"the earlier version of the settings could not be kept: {error.strerror}; nothing was changed",
+                hint="look after the state folder: is it full, or not writable?",
+            ) from None
+
+    def _note(self, content: bytes, who: str, at: float) -> Version:
+        found = self.all()
+        etag = etag_of(content)
+        if found and found[0].etag == etag:
+            return found[0]
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        version = Version(found[0].id + 1 if found else 1, at, who, etag, len(content))
+        # The description comes last: a version without one is none.
+        self._publish(f"{version.id}.yaml", content)
+        self._publish(f"{version.id}.json", json.dumps(asdict(version)).encode())
+        sync_folder(self._folder)
+        for old in [version, *found][KEPT:]:
+            for name in (f"{old.id}.json", f"{old.id}.yaml"):
+                with suppress(OSError):
+                    (self._folder / name).unlink()
+        return version
+
+    def _publish(self, name: str, content: bytes) -> None:
+        descriptor, made = tempfile.mkstemp(prefix=".new-", dir=self._folder)
+        temporary = Path(made)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.rename(self._folder / name)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink()
+            raise
+
+    def content(self, number: int) -> bytes:
+        """Give a version's bytes; raises `NeedsPerson` ``version.unknown``."""
+        version = next((one for one in self.all() if one.id == number), None)
+        try:
+            content = (self._folder / f"{number}.yaml").read_bytes() if version else b""
+        except OSError:
+            version = None
+        if version is None or etag_of(content) != version.etag:
+            raise NeedsPerson(
+                "version.unknown", f"there is no version {number} of the settings", hint="the last twenty are kept"
+            )
+        return content
