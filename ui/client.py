@@ -10,16 +10,17 @@ import anyio
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from ui.identity import Who
+
 MAX_FRAMES = 64
 MAX_BYTES = 1 << 20
 
 
 class Client:
-    """Whoever looks on through one WebSocket. ``key`` names the session or token it came in with."""
+    """Whoever looks on through one WebSocket."""
 
-    def __init__(self, key: str, address: str = "") -> None:
-        self.key = key
-        self.address = address
+    def __init__(self, who: Who) -> None:
+        self.who = who
         self.log_level: str | None = None
         self.ended: tuple[int, str] | None = None
         self.dropped = 0

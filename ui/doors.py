@@ -54,11 +54,21 @@ def middlewares(doors: Doors) -> list[Middleware]:
     """Give what every request passes, outermost first; it belongs directly behind what turns errors into answers."""
     gate = _Gate(doors)
     return [
-        web.middleware(gate.entrance),
+        gate.entrance,
         session_middleware(doors.cookies),
-        web.middleware(gate.identity),
-        web.middleware(gate.body),
+        gate.identity,
+        gate.body,
     ]
+
+
+def _middleware(step: Callable[[web.Request, Handler], Awaitable[web.StreamResponse]]) -> Middleware:
+    """Give a bound method as a middleware; aiohttp marks the function itself, which a method does not let it."""
+
+    @web.middleware
+    async def passed(request: web.Request, handler: Handler) -> web.StreamResponse:
+        return await step(request, handler)
+
+    return passed
 
 
 class _Gate:
@@ -67,6 +77,7 @@ class _Gate:
 
     # -- address, name, rate ------------------------------------------------------------------------------------
 
+    @web.middleware
     async def entrance(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let in by address first, whatever is asked for; then by the name the page was called."""
         facts = self._doors.facts(request)
@@ -111,6 +122,7 @@ class _Gate:
 
     # -- who, what for, and from which page ---------------------------------------------------------------------
 
+    @web.middleware
     async def identity(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Find out who asks, and refuse what they may not; then what another site made their browser send."""
         facts = self._doors.facts(request)
@@ -164,6 +176,7 @@ class _Gate:
 
     # -- the body -----------------------------------------------------------------------------------------------
 
+    @web.middleware
     async def body(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Take the whole body within a time and, without a log-in, a small one only; so nobody ties up a handler."""
         if not request.can_read_body or request.method in SAFE:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from daemon.events import Bus
     from daemon.service import Service
     from ui.client import Client
+    from ui.identity import Who
 
 log = logging.getLogger(__name__)
 
@@ -100,17 +101,18 @@ class Hub:
         if not self._clients:
             self._left_at = self._clock.monotonic()
 
-    def end_where(self, ends: Callable[[Client], bool], code: int = 4401, reason: str = "the session has ended") -> int:
-        """End the connections of some clients at once; give how many."""
-        ended = [client for client in self._clients if ends(client)]
-        for client in ended:
-            client.end(code, reason)
-        return len(ended)
+    def judge(self, verdict: Callable[[Who], int | None]) -> None:
+        """Ask of every client whether it may stay; ``verdict`` gives the code with which it must end, else ``None``."""
+        for client in self._clients:
+            code = verdict(client.who)
+            if code is not None:
+                client.end(code, "the session has ended" if code == 4401 else "not let in any more")
 
     def close(self) -> None:
         """Tell every client that the daemon goes away; nobody new is taken in."""
         self.closing = True
-        self.end_where(lambda _client: True, 1001, "the daemon goes away")
+        for client in self._clients:
+            client.end(1001, "the daemon goes away")
 
     def snapshot(self) -> bytes | None:
         """Give the snapshot as of the last frame, encoded once for all who need it; ``None`` before there is one."""

@@ -18,6 +18,6 @@ async def changes(service: Service, previous: dict[str, Any]) -> dict[str, Any]:
     """Give the keys that differ from ``previous``."""
     room = getattr(service, "now", None)
     if room:
-        return await room.changes(previous)
-    found = await service.status()
+        return dict(await room.changes(previous))
+    found: dict[str, Any] = await service.status()
     return {key: value for key, value in found.items() if previous.get(key) != value}

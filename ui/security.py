@@ -9,6 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
     from aiohttp import web
 
 POLICY = "; ".join(
@@ -38,11 +40,23 @@ HEADERS = {
 }
 
 
-async def harden(_request: web.Request, response: web.StreamResponse) -> None:
-    """Put the headers on an answer that is about to be sent; what a handler has set itself stays."""
-    headers = response.headers
-    for name, value in HEADERS.items():
-        headers.setdefault(name, value)
-    headers.setdefault("Cache-Control", "no-store")
-    # aiohttp names itself and its version where nobody else does.
-    headers["Server"] = "photon-relay"
+HSTS = f"max-age={180 * 86400}"
+"""For this name alone: its subdomains are not ours to decide about."""
+
+
+def hardening(
+    https_for_good: Callable[[web.Request], bool],
+) -> Callable[[web.Request, web.StreamResponse], Awaitable[None]]:
+    """Give what puts the headers on every answer; ``https_for_good`` tells whether to ask for https from now on."""
+
+    async def harden(request: web.Request, response: web.StreamResponse) -> None:
+        headers = response.headers
+        for name, value in HEADERS.items():
+            headers.setdefault(name, value)  # what a handler has set itself stays
+        headers.setdefault("Cache-Control", "no-store")
+        if https_for_good(request):
+            headers["Strict-Transport-Security"] = HSTS
+        # aiohttp names itself and its version where nobody else does.
+        headers["Server"] = "photon-relay"
+
+    return harden

@@ -11,16 +11,17 @@ import anyio.to_thread
 from aiohttp import web
 
 from daemon.text import shown
-from ui import health, security, static_files
+from ui import health, metrics, security, static_files
 from ui.api import errors
 from ui.api.routes import routes as api_routes
 from ui.context import CONTEXT, Context
+from ui.doors import Doors, middlewares, routes
 from ui.listener import Listener
 from ui.live import Hub
 from ui.routes import mount
+from ui.tls import Tls
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Awaitable, Callable
 
     from daemon.clock import Clock
@@ -56,9 +57,13 @@ class Page:
         trouble: Callable[[RelayError | None], None],
     ) -> None:
         self.hub = Hub(bus, service, clock)
+        self.doors = Doors(service, settings, clock, settings().state)
+        self.doors.on_end(lambda: self.hub.judge(self.doors.verdict))
         self.context = Context(settings=settings, service=service, started=started, hub=self.hub, clock=clock)
         self._settings = settings
-        self.listener = Listener(lambda: settings().ui.address, self._tls, trouble, clock)
+        tls = Tls(settings, settings().state, clock)
+        self.doors.own_certificate = tls.is_own
+        self.listener = Listener(lambda: settings().ui.address, tls.context, trouble, clock)
 
     async def run(self) -> None:
         """Serve until cancelled; then every live connection is told that the daemon goes away."""
@@ -79,6 +84,7 @@ class Page:
                 return
             async with anyio.create_task_group() as group:
                 group.start_soon(self.hub.run)
+                group.start_soon(self.doors.run)
                 await self.listener.run(server)
         finally:
             self.hub.close()
@@ -87,16 +93,16 @@ class Page:
 
     def application(self, static: list[Route] | None = None) -> web.Application:
         """Give the application, with its routes and everything that stands before them."""
-        app = web.Application(middlewares=[errors.errors, patience], client_max_size=LARGEST)
+        before = [errors.errors, *middlewares(self.doors), patience]
+        app = web.Application(middlewares=before, client_max_size=LARGEST)
         app[CONTEXT] = self.context
-        app.on_response_prepare.append(security.harden)
+        app.on_response_prepare.append(security.hardening(self.doors.wants_hsts))
         mount(app, health.routes())
+        mount(app, metrics.routes())
+        mount(app, routes(self.doors))
         mount(app, api_routes())
         mount(app, static or [])
         return app
-
-    async def _tls(self) -> ssl.SSLContext | None:
-        return None
 
 
 @web.middleware

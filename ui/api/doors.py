@@ -5,7 +5,16 @@ from __future__ import annotations
 from ui.api.operations import Operation
 from ui.api.shapes.common import Query, Whole
 from ui.api.shapes.doors import (
+    Ended,
+    LoggedOut,
+    LoginWish,
+    NewToken,
+    PasswordWish,
+    Removed,
     SessionAnswer,
+    SessionsAnswer,
+    TokensAnswer,
+    TokenWish,
 )
 
 
@@ -15,7 +24,7 @@ class LiveQuery(Query):
     since: Whole | None = None
 
 
-LIVE = (
+OPERATIONS = (
     Operation(
         "GET",
         "/live",
@@ -24,7 +33,30 @@ LIVE = (
         status=101,
         query=LiveQuery,
     ),
-)
-OPERATIONS: tuple[Operation, ...] = (
     Operation("GET", "/session", "none", "Who am I, and the CSRF token.", answer=SessionAnswer),
+    Operation("POST", "/session", "none", "Log in.", answer=SessionAnswer, body=LoginWish, refuses=(409,)),
+    Operation("DELETE", "/session", "none", "Log out.", answer=LoggedOut),
+    Operation("GET", "/sessions", "admin", "Who is logged in.", answer=SessionsAnswer),
+    Operation("DELETE", "/sessions", "admin", "Log out everywhere.", answer=Ended),
+    Operation("DELETE", "/sessions/{id}", "admin", "End one session.", answer=Ended, id_kind="text"),
+    Operation(
+        "PUT",
+        "/password",
+        "read",
+        "Set or change the password; every other session ends.",
+        answer=SessionAnswer,
+        body=PasswordWish,
+        refuses=(409,),
+    ),
+    Operation("GET", "/tokens", "admin", "API tokens, without their secrets.", answer=TokensAnswer),
+    Operation(
+        "POST",
+        "/tokens",
+        "admin",
+        "Make an API token; it is shown this once.",
+        answer=NewToken,
+        status=201,
+        body=TokenWish,
+    ),
+    Operation("DELETE", "/tokens/{id}", "admin", "Remove an API token at once.", answer=Removed),
 )

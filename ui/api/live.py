@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import anyio
 from aiohttp import WSMsgType, web
 
-from ui.caller import key_of, who
+from ui.caller import caller
 from ui.client import Client
 from ui.context import CONTEXT
 
@@ -40,7 +40,7 @@ async def live(request: web.Request) -> web.StreamResponse:
     socket = web.WebSocketResponse(
         heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE, compress=False, timeout=2.0, autoping=True
     )
-    client = Client(key_of(request), who(request))
+    client = Client(caller(request))
     try:
         await hub.join(client, since_of(request))
         await socket.prepare(request)
@@ -65,7 +65,7 @@ async def _send(hub: Hub, client: Client, socket: web.WebSocketResponse, transpo
             with anyio.move_on_after(SEND) as patience:
                 await socket.send_frame(frame, WSMsgType.TEXT)
             if patience.cancelled_caught:
-                log.debug("a live client (%s) takes nothing any more", client.address)
+                log.debug("a live client (%s) takes nothing any more", client.who.audit)
                 break
             if socket.closed:
                 return

@@ -76,8 +76,9 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
             "version": __version__,
             "summary": "Photos uploaded to Nextcloud reach the shared archive by themselves.",
             "description": (
-                "All that the page does. Times are ISO 8601 in UTC, sizes bytes. A browser sends its session cookie and "
-                "`X-CSRF-Token` (from `GET /api/v1/session`); a program sends `Authorization: Bearer` with an API token."
+                "All that the page does. Times are ISO 8601 in UTC, sizes bytes. A browser sends its session cookie "
+                "and `X-CSRF-Token` (from `GET /api/v1/session`); a program sends `Authorization: Bearer` with an API "
+                "token."
             ),
             "license": {"name": "MIT", "identifier": "MIT"},
         },
@@ -88,7 +89,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
             "schemas": schemas,
             "responses": {name: _error(words, number) for number, (name, words) in _ERRORS.items()},
             "securitySchemes": {
-                "cookie": {"type": "apiKey", "in": "cookie", "name": "photon_relay"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "photon-relay"},
                 "csrf": {
                     "type": "apiKey",
                     "in": "header",
@@ -102,9 +103,9 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
 
 
 def _schemas(operations: Sequence[Operation]) -> dict[str, Any]:
-    answers = [one.answer for one in operations if one.answer is not None]
-    bodies = [one.body for one in operations if one.body is not None]
-    wanted: list[tuple[type[BaseModel], Any]] = [(model, "serialization") for model in [*answers, ErrorAnswer]]
+    answers: list[type[BaseModel]] = [one.answer for one in operations if one.answer is not None]
+    bodies: list[type[BaseModel]] = [one.body for one in operations if one.body is not None]
+    wanted: list[Any] = [(model, "serialization") for model in [*answers, ErrorAnswer]]
     wanted += [(model, "validation") for model in bodies]
     _, found = models_json_schema(list(dict.fromkeys(wanted)), ref_template=_REF)
     return dict(found.get("$defs", {}))

@@ -148,18 +148,16 @@ async def read(request: web.Request, largest: int) -> bytes:
         raise BadRequest("request.media_type", "the body must not be compressed")
     if (request.content_length or 0) > largest:
         raise _too_large(largest)
-    content = bytearray()
     try:
         async with asyncio.timeout(BODY_WITHIN):
-            async for part in request.content.iter_any():
-                content += part
-                if len(content) > largest:
-                    raise _too_large(largest)
+            content = await request.read()
     except TimeoutError:
         raise BadRequest("request.slow", f"the body did not arrive within {BODY_WITHIN:.0f} s") from None
     except web.RequestPayloadError:
         raise BadRequest("request.malformed", "the body is broken off") from None
-    return bytes(content)
+    if len(content) > largest:
+        raise _too_large(largest)
+    return content
 
 
 def _too_large(largest: int) -> BadRequest:

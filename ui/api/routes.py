@@ -25,7 +25,7 @@ SERVED = (
     *logs.OPERATIONS,
 )
 """What is served here."""
-DESCRIBED = (*SERVED, *doors.LIVE, *doors.OPERATIONS)
+DESCRIBED = (*SERVED, *doors.OPERATIONS)
 """What the document tells of: also what the doors serve."""
 
 

@@ -16,7 +16,7 @@ BLOCK_WITHIN = 30.0
 
 
 async def stream(request: web.Request, blocks: AsyncIterator[bytes], kind: str, name: str) -> web.StreamResponse:
-    """Send blocks as the download ``name``. The first is made before anything is sent: until then errors can be told."""
+    """Send blocks as the download ``name``. Until the first block is made, an error can still be told."""
     response = web.StreamResponse(
         headers={"Content-Type": f"{kind}; charset=utf-8", "Content-Disposition": f'attachment; filename="{name}"'}
     )

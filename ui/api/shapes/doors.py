@@ -67,3 +67,27 @@ class TokenWish(Wish):
     name: str = Field(min_length=1, max_length=80)
     scope: Literal["read", "control", "admin"] = "read"
     days: int = Field(default=365, ge=1, le=3650)
+
+
+class NewToken(Token):
+    """A new API token, with its secret for the only time."""
+
+    token: str
+
+
+class LoggedOut(Shape):
+    """Nobody is logged in any more."""
+
+    authenticated: Literal[False]
+
+
+class Ended(Shape):
+    """How many sessions have ended."""
+
+    ended: int
+
+
+class Removed(Shape):
+    """Which token was removed."""
+
+    removed: int

@@ -144,8 +144,8 @@ class BatchRow(Shape):
     restored: Count
     held: Count
     users: list[str]
-    code: str
-    message: str
+    code: str | None
+    message: str | None
     waits_since: Time | None
     next_try: Time | None
 
