@@ -56,7 +56,7 @@ export async function refreshSession() {
   return session;
 }
 
-/** Log in; throws ApiError (429 has `body.retry_after` or the header's seconds in `hint`). */
+/** Log in; throws ApiError (429 has `retryAfter`, in seconds). */
 export async function logIn(password) {
   await call("POST", "/session", { password });
   return refreshSession();
@@ -72,7 +72,7 @@ export async function logOut() {
  * One call. `body`: a plain object goes as JSON, a string as text/yaml. Options: `headers`, `signal`, `query` (an object;
  * empty values are left out), `raw` (gives `{data, headers, status}` instead of the data).
  */
-export async function call(method, path, body, { headers = {}, signal, query, raw = false } = {}) {
+export async function call(method, path, body, { headers = {}, signal, query, raw = false, again = false } = {}) {
   const url = BASE + path + queryString(query);
   const init = { method, headers: { Accept: "application/json", ...headers }, credentials: "same-origin" };
   init.signal = signal ? AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) : AbortSignal.timeout(PATIENCE);
@@ -90,6 +90,10 @@ export async function call(method, path, body, { headers = {}, signal, query, ra
     throw new ApiError(0, "page.unreachable", "Photon Relay does not answer.", "Is it running, and this device on its network?");
   }
   const data = await bodyOf(answer);
+  if (data?.error?.code === "session.csrf" && !again) {
+    await refreshSession(); // the cookie is another one by now: another tab logged in or out
+    return call(method, path, body, { headers, signal, query, raw, again: true });
+  }
   if (!answer.ok) throw await failure(answer, data, path);
   return raw ? { data, headers: answer.headers, status: answer.status } : data;
 }

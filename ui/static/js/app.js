@@ -143,7 +143,7 @@ function drawState(state) {
   chip.hidden = !state.paused && !state.dry_run;
   setText(chip, state.paused ? "Paused" : "Dry run: nothing is moved");
   const held = state.photos?.held ?? 0;
-  const wrong = state.issues?.length ?? 0;
+  const wrong = (state.issues ?? []).filter((issue) => issue.code !== "user.new").length;
   pip("users", state.users?.asking, (n) => `${count(n, "new user")} asking`);
   pip("errors", wrong + held, () => `${count(wrong, "issue")}, ${count(held, "photo")} held`, true);
   pip("settings", state.config?.faults?.length, (n) => `${count(n, "fault")} in the settings file`, true);
@@ -162,11 +162,11 @@ function pip(name, n, words, bad = false) {
 
 function drawSession(session) {
   const banner = $("banner");
-  banner.hidden = session.protection !== "none";
+  banner.hidden = session.authenticated || session.scope !== "read";
   if (!banner.hidden)
     mount(
       banner,
-      h("p", null, h("strong", null, "Anybody in your network can see this page."), " It changes nothing until you protect it."),
+      h("p", null, h("strong", null, "Anybody in your network can see this page."), " It changes nothing until it is protected."),
       h("a", { class: "button primary", href: "#/access", "data-test": "set-password" }, "Set a password"),
     );
   $("logout").hidden = !(session.authenticated && session.password_set);

@@ -10,7 +10,7 @@ import { compact, count, h, number, s, setAttr, setText } from "./dom.js";
 export const STEPS = ["found", "settled", "examined", "placed", "imported", "archived", "released", "done"];
 const WORKS_AT = { examine: 2, place: 3, import: 4, confirm: 5 };
 const R = 29;
-const NARROW = 600; // px
+const NARROW = 760; // px
 const AT_ONCE = 5; // photons on one stretch for one change
 
 const WIDE_PLACES = STEPS.map((_, at) => [60 + at * 125.7, 40]);

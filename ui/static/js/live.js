@@ -136,7 +136,7 @@ async function again(code) {
   if (!wanted) return;
   if (code === 4401 || code === 4403) {
     stop();
-    await refreshSession().catch(() => {});
+    await refreshSession().catch(() => setTimeout(start, LONGEST_PAUSE));
     return;
   }
   attempt += 1;

@@ -10,7 +10,7 @@
 import { h, icon, mount, setFailureHandler, setText } from "./dom.js";
 import { store } from "./live.js";
 
-const AT_ONCE = 3;
+const AT_ONCE = matchMedia("(max-width: 759px)").matches ? 1 : 3;
 const QUIET = 6000; // milliseconds that a good message stays
 const SEEN = "photon-relay.seen";
 
@@ -91,15 +91,13 @@ function close(key) {
   drawRest();
 }
 
-const rest = h("a", { class: "button small", href: "#/errors", onclick: () => (hidden.clear(), drawRest()) });
+const rest = h("a", { class: "button small", href: "#/errors" });
+const restBox = h("div", { class: "popup" }, rest);
 
 function drawRest() {
-  if (hidden.size && shown.size) {
-    setText(rest, `and ${hidden.size} more`);
-    if (box.lastElementChild !== rest) box.append(h("div", { class: "popup" }, rest));
-  } else rest.parentElement?.remove();
-  const holder = rest.parentElement;
-  if (holder && box.lastElementChild !== holder) box.append(holder);
+  if (!hidden.size || !shown.size) return restBox.remove();
+  setText(rest, `and ${hidden.size} more`);
+  if (box.lastElementChild !== restBox) box.append(restBox);
 }
 
 function closeButton(key) {
@@ -114,7 +112,7 @@ function alarm(key, { code, about, message, hint }) {
     key,
     h(
       "div",
-      { class: plain ? "popup bad" : "popup scifi", role: "alert", "data-test": "popup", data: { code } },
+      { class: plain ? "popup bad" : "popup scifi", role: code === "user.new" ? "status" : "alert", "data-test": "popup", data: { code } },
       !plain && h("p", { class: "flavour", "aria-hidden": "true" }, flavour),
       h("p", { class: "real" }, message),
       hint && h("p", { class: "hint" }, hint),
@@ -162,6 +160,11 @@ function look(state) {
 export function startPopups() {
   setFailureHandler(showError);
   store.on((state, keys) => keys.has("issues") && look(state));
+  addEventListener("hashchange", () => {
+    if (!location.hash.startsWith("#/errors")) return;
+    hidden.clear();
+    for (const key of [...shown.keys()]) if (key.includes("|")) close(key);
+  });
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
     if (event.target.matches?.("input, textarea, select") && !box.contains(event.target)) return;

@@ -152,27 +152,22 @@ function clock(iso) {
 }
 
 function auditPane(body) {
-  const rows = h("tbody");
+  const list = h("ol", { class: "log audit", tabindex: "0", "aria-label": "Audit, newest first", "data-test": "audit" });
   const said = h("p", { class: "faint", role: "status" }, "Loading…");
   let next = null;
-  const more = button("Older entries", load, { kind: "small" });
-  more.hidden = true;
-  body.append(
-    h("p", { class: "muted" }, "Every removal, every file put back, and every change made from the page."),
-    h("div", { class: "panel scroll", tabindex: "0", role: "region", "aria-label": "Audit" },
-      h("table", { class: "audit", "data-test": "audit" }, h("thead", null, h("tr", null, ["When", "Deed", "Who", "What"].map((title) => h("th", { scope: "col" }, title)))), rows)),
-    h("div", { class: "log-foot" }, said, more));
+  const more = button("Older entries", load, { kind: "small", hidden: true });
+  body.append(h("p", { class: "toolbar muted" }, "Every removal, every file put back, and every change made from the page."), list, h("div", { class: "log-foot" }, said, more));
 
   async function load() {
     const answer = await get("/audit", { before: next, limit: 100 });
-    rows.append(...answer.lines.map((line) => h("tr", null,
-      h("td", { class: "at" }, h("time", { datetime: line.at, title: dateTime(line.at) }, shortTime(line.at))),
-      h("td", null, line.deed), h("td", null, line.who ?? ""),
-      h("td", null, line.photo_id ? h("a", { href: `#/photo/${line.photo_id}` }, line.path || `photo ${line.photo_id}`) : line.path, line.user ? ` of ${line.user}` : "", line.note ? h("div", { class: "faint" }, line.note) : null))));
+    list.append(...answer.lines.map((line) => h("li", null,
+      h("time", { class: "at", datetime: line.at, title: dateTime(line.at) }, clock(line.at)),
+      h("b", null, line.deed), h("span", { class: "area" }, line.who || "by itself"),
+      h("span", { class: "what" }, line.photo_id ? h("a", { href: `#/photo/${line.photo_id}` }, line.path || `photo ${line.photo_id}`) : line.path, line.user ? ` of ${line.user}` : "", line.note ? h("div", { class: "faint" }, line.note) : null))));
     next = answer.next;
     more.hidden = !next;
-    setText(said, rows.childElementCount ? "" : "Nothing was removed or changed yet.");
+    setText(said, list.childElementCount ? "" : "Nothing was removed or changed yet.");
   }
   load().catch((error) => (setText(said, ""), failed(error)));
-  return () => {};
+  return null;
 }

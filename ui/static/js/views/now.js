@@ -14,9 +14,10 @@ export default {
   title: "Now",
 
   mount(root, { store }) {
-    const parts = [headline(store), conveyor(), batchCard(), lamps(), figures(), activity(), recent(), refreshed()];
-    const [head, belt, ...cards] = parts;
-    root.append(head.element, h("div", { class: "now-grid" }, belt.element, cards.map((card) => card.element)));
+    const head = headline(store);
+    const parts = [head, conveyor(), batchCard(), lamps(), figures(), activity(), recent(), refreshed(head.runs)];
+    const [, belt, ...cards] = parts.map((part) => part.element);
+    root.append(head.element, belt, h("div", { class: "duo" }, cards.slice(0, 3)), h("div", { class: "duo" }, cards.slice(3)));
     const draw = (state, keys) => {
       for (const part of parts) if (!keys || !part.keys || part.keys.some((key) => keys.has(key))) part.update(state);
     };
@@ -45,12 +46,12 @@ function headline(store) {
     button("Run now", () => begin(runs, "/sweeps", { users: [], dry_run: false }, "Sweep"), { kind: "primary", "data-test": "run-now" }),
     button("Preview", () => begin(runs, "/sweeps", { users: [], dry_run: true }, "Preview: nothing is moved"), { "data-test": "preview", title: "Says of each file what would become of it, and why; nothing is touched" }),
     pause,
-    button("Index album", () => begin(runs, "/index", { users: [], album: true }, "Index"), { kind: "quiet", "data-test": "index", title: "Have Nextcloud look again at the watched folders and the album" }),
   ];
   const allowed = () => mount(actions, may("control") ? deeds : h("span", { class: "faint" }, "You may look, not touch."));
   allowed();
   return {
     element: h("div", null, h("div", { class: "view-head" }, h("div", { class: "headline" }, lamp, h("div", null, title, more)), actions), runs),
+    runs,
     end: onSession(allowed),
     update(state) {
       const [kind, words, rest] = verdict(state);
@@ -65,7 +66,7 @@ function headline(store) {
 /** How things are, in one sentence and a second one: [lamp, words, more]. */
 function verdict(state) {
   const photos = state.photos ?? {};
-  const issues = state.issues ?? [];
+  const issues = (state.issues ?? []).filter((issue) => issue.code !== "user.new");
   const moving = MOVING.reduce((sum, step) => sum + (photos[step] ?? 0), 0);
   const asking = state.users?.asking;
   const asks = asking ? h("a", { href: "#/users" }, `${count(asking, "new user")} ${asking === 1 ? "asks" : "ask"} to be included`) : null;
@@ -142,7 +143,6 @@ function batchCard() {
   const works = h("div", null, steps, bar, h("dl", { class: "meters" }, values.map(([name, dd]) => h("div", null, h("dt", null, name), dd))), hand, trouble);
   const rests = h("div");
   const box = panel("Batch under way", { name: "batch", aside: title }, works, rests);
-  box.classList.add("c7");
   let handed = null;
   return {
     element: box,
@@ -165,14 +165,14 @@ function batchCard() {
       const words = [`${number(batch.done)} of ${number(batch.photos)}`, batch.bytes ? `${bytes(batch.bytes_done)} of ${bytes(batch.bytes)}` : "–", batch.bytes_per_second ? `${bytes(batch.bytes_per_second)}/s` : "–", batch.seconds_left === null ? "–" : duration(batch.seconds_left)];
       values.forEach(([, dd], n) => setText(dd, words[n]));
       trouble.hidden = !batch.waits_since;
-      if (batch.waits_since) mount(trouble, `${batch.message ?? "It waits."} Since ${shortTime(batch.waits_since)}`, batch.next_try ? [", next try ", timeAgo(batch.next_try)] : null, ".");
+      if (batch.waits_since) mount(trouble, `${batch.message || "It waits"}. Waits since ${shortTime(batch.waits_since)}`, batch.next_try ? [", next try ", timeAgo(batch.next_try)] : null, ".");
       const now = batch.in_hand ? `${batch.in_hand.id} ${batch.in_hand.name}` : "";
       if (now === handed) return undefined;
       handed = now;
       hand.className = now ? "hand" : "hand none";
       const { in_hand: photo } = batch;
       return mount(hand, photo
-        ? [picture({ ...photo, thumbnail: photo.thumbnail ?? `/api/v1/photos/${photo.id}/thumbnail` }, true), h("div", null, h("p", { class: "faint" }, "In hand"), h("p", { class: "clip" }, h("a", { href: `#/photo/${photo.id}` }, photo.name), ` of ${photo.user}`))]
+        ? [picture({ ...photo, thumbnail: photo.thumbnail ?? `/api/v1/photos/${photo.id}/thumbnail` }, true), h("div", null, h("p", { class: "faint" }, `In hand, of ${photo.user}`), h("p", { class: "clip" }, h("a", { href: `#/photo/${photo.id}` }, photo.name)))]
         : "No single photo in hand.");
     },
   };
@@ -186,7 +186,7 @@ function resting(last) {
 function lamps() {
   const list = h("ul", { class: "lamps" });
   const box = panel("Instruments", { name: "lamps", aside: h("a", { href: "#/checks", class: "faint" }, "Run the checks") }, list);
-  box.classList.add("c5");
+  box.classList.add("side");
   return {
     element: box,
     keys: ["lamps"],
@@ -220,8 +220,8 @@ function details({ state, message, detail }) {
 }
 
 function figures() {
-  const names = [["done", "Relayed", (f) => [number(f.done), bytes(f.bytes)]], ["dup", "Saved by duplicates", (f) => [bytes(f.duplicate_bytes), count(f.duplicates, "photo")]]];
-  const cells = ["today", "total"].flatMap((span) => names.map(([, title, words]) => [span, words, h("div", { class: "figure" }, h("dt", null, `${title} ${span === "today" ? "today" : "in all"}`), h("dd", null))]));
+  const names = [["Relayed", (f) => [number(f.done), bytes(f.bytes)]], ["Saved", (f) => [bytes(f.duplicate_bytes), `by ${count(f.duplicates ?? 0, "duplicate")}`]]];
+  const cells = ["today", "total"].flatMap((span) => names.map(([title, words]) => [span, words, h("div", { class: "figure" }, h("dt", null, `${title} ${span === "today" ? "today" : "in all"}`), h("dd", null))]));
   const box = panel("Today and in all", { name: "figures" }, h("dl", { class: "figures" }, cells.map(([, , cell]) => cell)));
   return {
     element: box,
@@ -244,15 +244,15 @@ function activity() {
 function recent() {
   const list = h("ul", { class: "items recent", "data-test": "recent" });
   const none = h("p", { class: "empty" }, "No photo has come to its end yet.");
-  const box = panel("Arrived last", { name: "recent-panel", aside: h("a", { href: "#/photos", class: "faint" }, "All photos") }, none, list);
-  box.classList.add("c6");
+  const box = panel("Latest photos", { name: "recent-panel", aside: h("a", { href: "#/photos", class: "faint" }, "All photos") }, none, list);
+  box.classList.add("side");
   let first = true;
   return {
     element: box,
     keys: ["recent"],
     update({ recent: all = [] }) {
       none.hidden = all.length > 0;
-      keyed(list, all.slice(0, 12), (photo) => `${photo.id} ${photo.ended_at}`, (photo) =>
+      keyed(list, all.slice(0, 10), (photo) => `${photo.id} ${photo.ended_at}`, (photo) =>
         h("li", { class: first ? null : "fresh", "data-test": "recent-photo" }, picture(photo, true),
           h("div", { class: "grow" }, h("a", { class: "clip", href: `#/photo/${photo.id}` }, photo.name), h("span", { class: "faint clip" }, photo.user, ", ", timeAgo(photo.ended_at))),
           stateBadge(photo.state, Boolean(photo.duplicate_of))));
@@ -261,20 +261,21 @@ function recent() {
   };
 }
 
-function refreshed() {
+function refreshed(runs) {
   const list = h("ul", { class: "items refreshed", "data-test": "refreshed" });
-  const jobs = h("span", { class: "faint" });
+  const jobs = h("span");
+  const index = button("Index now", () => begin(runs, "/index", { users: [], album: true }, "Index"), { kind: "small", "data-test": "index", title: "Have Nextcloud look again at the watched folders and the album" });
   const none = h("p", { class: "empty" }, "Nextcloud was not asked to look at a folder yet.");
-  const box = panel("Told to Nextcloud", { name: "refreshed-panel", aside: jobs }, none, list);
-  box.classList.add("c6");
+  const box = panel("Told to Nextcloud", { name: "refreshed-panel", aside: h("div", { class: "actions faint" }, jobs, index) }, none, list);
   return {
     element: box,
     keys: ["refreshed", "nextcloud_jobs"],
     update(state) {
       const all = state.refreshed ?? [];
       none.hidden = all.length > 0;
+      index.hidden = !may("control");
       setText(jobs, state.nextcloud_jobs ? `${count(state.nextcloud_jobs, "call")} waiting` : "");
-      keyed(list, all.slice(0, 12), (one) => `${one.kind} ${one.user} ${one.path} ${one.at}`, (one) =>
+      keyed(list, all.slice(0, 8), (one) => `${one.kind} ${one.user} ${one.path} ${one.at}`, (one) =>
         h("li", null, h("div", { class: "grow" }, h("div", { class: "path clip", title: one.path }, one.path || "/"), h("div", { class: "faint clip" }, [one.kind, one.user, one.result].filter(Boolean).join(" · "))), timeAgo(one.at)));
     },
   };
