@@ -51,6 +51,11 @@ class Front:
         """Tell whether the relay runs."""
         return self._app is not None and self.begun
 
+    async def until_started(self) -> None:
+        """Wait until the relay runs."""
+        while not self.started():
+            await self.clock.sleep(0.05)
+
     @contextmanager
     def showing(self, app: App) -> Iterator[None]:
         """Put parts in force for as long as the block runs."""

@@ -94,16 +94,22 @@ async def opened(settings: Settings, clock: Clock | None = None, front: Front | 
         yield app
 
 
-async def run_daemon(loaded: Loaded, environ: Mapping[str, str]) -> None:
+async def run_daemon(
+    loaded: Loaded,
+    environ: Mapping[str, str],
+    beside: Callable[[Front, Ledger], Awaitable[None]] | None = None,
+) -> None:
     """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable.
 
-    Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
+    ``beside`` runs beside it for all of that time (the playground's uploads). Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
     lock, and build them anew: the same as a restart, which is something all of it is made for.
     """
     front = Front(loaded.settings)
     async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:
         group.start_soon(_stop_on_signal, group.cancel_scope)
         group.start_soon(front.keep, serve_page)
+        if beside is not None:
+            group.start_soon(beside, front, ledger)
         config = Config(loaded, environ, Versions(Path(loaded.settings.state) / "versions"), ledger, front.clock)
         config.bus = front.bus
         following: Loaded | None = loaded
@@ -138,6 +144,7 @@ async def _run_once(
         group.start_soon(app.supervisor.keep, "settings", follow)
         await _until_there(app)
         await app.start()
+        await app.service.stay_paused()
         front.begun = True
         log.info("running; state in %s", settings.state)
         await app.run()

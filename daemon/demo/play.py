@@ -14,12 +14,10 @@ from typing import TYPE_CHECKING, TypeAlias
 import anyio
 import anyio.to_thread
 
-from daemon.app import serve_page
 from daemon.control import ControlServer
 from daemon.demo.playground import FOLDER, USERS, Playground, endless, fixed
 from daemon.errors import NeedsPerson
-from daemon.front import Front
-from daemon.lifetime import Locked, answer, opened
+from daemon.lifetime import Locked, answer, opened, run_daemon
 from daemon.logs import set_up
 from daemon.settings_file import load
 from daemon.text import count_in_words, shown, size_in_words, span_in_words
@@ -30,6 +28,8 @@ if TYPE_CHECKING:
     from daemon.app import App
     from daemon.demo.playground import Delivery
     from daemon.events import Event, Subscription
+    from daemon.front import Front
+    from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
 
 PAUSE = 3.0
@@ -81,24 +81,19 @@ async def _run(playground: Playground, once: bool, say: Say) -> int:
     # Nothing of this machine's own configuration holds in a playground, its environment included.
     loaded = await anyio.to_thread.run_sync(load, playground.config, {})
     set_up(loaded.settings.log.level, loaded.settings.log.format)
-    code = 0
-    front = Front(loaded.settings)
-    async with opened(loaded.settings, front=front) as app, anyio.create_task_group() as group:
-        if not once:
-            group.start_soon(front.keep, serve_page)
+    if not once:
+        await run_daemon(loaded, {}, functools.partial(_trickle, playground, say))
+        return 0
+    async with opened(loaded.settings) as app, anyio.create_task_group() as group:
         with app.bus.listen() as events:
             group.start_soon(_stop_on_signal, group.cancel_scope)
-            group.start_soon(_follow, app, events, say)
+            group.start_soon(_follow, app.ledger, events, say)
             await app.note_homes()
             await app.start()
-            front.begun = True
             group.start_soon(app.run)
             group.start_soon(ControlServer(loaded.settings.state, functools.partial(answer, app)).serve)
-            if once:
-                code = await _once(app, playground, say)
-                group.cancel_scope.cancel()
-            else:
-                await _trickle(app, playground, say)
+            code = await _once(app, playground, say)
+            group.cancel_scope.cancel()
     return code
 
 
@@ -114,12 +109,16 @@ async def _deliver(playground: Playground, delivery: Delivery, say: Say) -> None
     say(_line(delivery.user, f"uploads {delivery.what}: {names}"))
 
 
-async def _trickle(app: App, playground: Playground, say: Say) -> None:
+async def _trickle(playground: Playground, say: Say, front: Front, ledger: Ledger) -> None:
     """Deliver one thing after another, for ever; numbers go on where an earlier play ended, so that names do too."""
-    first = await anyio.to_thread.run_sync(app.ledger.photos.last_id) + 1
-    for delivery in endless(first):
-        await _deliver(playground, delivery, say)
-        await anyio.sleep(PAUSE)
+    await front.until_started()
+    first = await anyio.to_thread.run_sync(ledger.photos.last_id) + 1
+    with front.bus.listen() as events:
+        async with anyio.create_task_group() as group:
+            group.start_soon(_follow, ledger, events, say)
+            for delivery in endless(first):
+                await _deliver(playground, delivery, say)
+                await anyio.sleep(PAUSE)
 
 
 async def _once(app: App, playground: Playground, say: Say) -> int:
@@ -146,18 +145,18 @@ async def _silent(_line: str) -> None:
     """Swallow the sweep's own progress: the photos' lines tell it."""
 
 
-async def _follow(app: App, events: Subscription, say: Say) -> None:
+async def _follow(ledger: Ledger, events: Subscription, say: Say) -> None:
     async for event in events:
-        line = await _told(app, event)
+        line = await _told(ledger, event)
         if line:
             say(line)
 
 
-async def _told(app: App, event: Event) -> str:
+async def _told(ledger: Ledger, event: Event) -> str:
     """Give what an event means to somebody who looks on; empty for what they need not know."""
     area, _, what = event.type.partition(".")
     if area == "photo":
-        photo = await anyio.to_thread.run_sync(app.ledger.photos.get, event.data["id"])
+        photo = await anyio.to_thread.run_sync(ledger.photos.get, event.data["id"])
         return _line(photo.user, _end(photo)) if photo else ""
     if event.type == "batch.opened":
         return _line("", f"batch {event.data['name']}: {count_in_words(event.data['photos'], 'file')}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from daemon.clock import iso
 from ui.api.operations import Operation
-from ui.api.shapes.others import AuditAnswer, ChecksAnswer, LogAnswer, LogQuery, NotifyAnswer
+from ui.api.shapes.others import ActAnswer, AuditAnswer, ChecksAnswer, LogAnswer, LogQuery, NotifyAnswer
 from ui.api.shapes.photos import PageQuery
 from ui.api.streaming import stream
 
@@ -41,6 +41,10 @@ async def _notify(call: Call) -> Any:
     return await call.service.notify.test(call.who)
 
 
+async def _act(call: Call) -> Any:
+    return {"done": await call.service.notify.act(call.request.match_info["token"], call.address)}
+
+
 OPERATIONS = (
     Operation("GET", "/log", "read", "The log's last lines, newest first.", _lines, LogAnswer, query=LogQuery),
     Operation("GET", "/log/download", "read", "The log's last lines as text.", _download, gives=("text/plain",)),
@@ -48,4 +52,15 @@ OPERATIONS = (
     Operation("GET", "/checks", "read", "What the last look at everything gave.", _last_checks, ChecksAnswer),
     Operation("POST", "/checks", "control", "Look at everything that a start needs.", _check, ChecksAnswer),
     Operation("POST", "/notify/test", "control", "Send a message as a test.", _notify, NotifyAnswer, refuses=(409,)),
+    Operation(
+        "POST",
+        "/act/{token}",
+        "none",
+        "What a message's button does: signed, once, for one deed, until it expires.",
+        _act,
+        ActAnswer,
+        refuses=(409,),
+        csrf=False,
+        relay=True,
+    ),
 )

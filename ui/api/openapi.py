@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from daemon import __version__
-from ui.api.operations import JSON, PREFIX
+from ui.api.operations import JSON, PREFIX, TOKEN
 from ui.api.shapes.common import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ _TAGS = {
     "audit": "Log and checks",
     "checks": "Log and checks",
     "notify": "Log and checks",
+    "act": "Log and checks",
 }
 
 
@@ -152,7 +153,9 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
             {"name": "id", "in": "path", "required": True, "schema": number if one.id_kind == "number" else text}
         )
     if "{token}" in one.path:
-        found.append({"name": "token", "in": "path", "required": True, "schema": {"type": "string", "maxLength": 200}})
+        found.append(
+            {"name": "token", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{TOKEN}$"}}
+        )
     if one.query is not None:
         shape = one.query.model_json_schema()
         for name, schema in shape.get("properties", {}).items():

@@ -15,7 +15,7 @@ from pydantic import BaseModel, ValidationError
 
 from daemon.text import shown
 from ui.api.errors import BadRequest
-from ui.caller import who
+from ui.caller import caller, who
 from ui.context import CONTEXT, Context
 from ui.routes import Route, Scope
 
@@ -28,6 +28,8 @@ SMALL = 64 << 10
 BODY_WITHIN = 15.0
 """Seconds for a body to arrive."""
 NUMBER = "[0-9]{1,18}"
+TEXT = "[^/]{1,600}"
+TOKEN = "[0-9A-Za-z_=-]{1,200}"
 JSON = "application/json"
 
 
@@ -54,6 +56,11 @@ class Call:
     def who(self) -> str:
         """Who asks, for the audit."""
         return who(self.request)
+
+    @property
+    def address(self) -> str:
+        """Where the request comes from."""
+        return caller(self.request).address
 
     @property
     def id(self) -> str:
@@ -95,12 +102,15 @@ class Operation:
     """Request headers that it reads, each with what it is."""
     relay: bool = False
     """Only once the relay runs: a deed on photos."""
+    csrf: bool = True
+    """Whether it must come from the page itself; ``False`` where it carries its own proof."""
 
     @property
     def route(self) -> Route:
         """The route that serves it."""
-        path = self.path.replace("{id}", f"{{id:{NUMBER if self.id_kind == 'number' else '[^/]{1,600}'}}}")
-        return Route(self.method, PREFIX + path, self.handle, self.scope)
+        path = self.path.replace("{id}", f"{{id:{NUMBER if self.id_kind == 'number' else TEXT}}}")
+        path = path.replace("{token}", f"{{token:{TOKEN}}}")
+        return Route(self.method, PREFIX + path, self.handle, self.scope, self.csrf)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:
         """Check the request, do what is asked, and give the answer."""

@@ -21,12 +21,12 @@ async def _summary(call: Call) -> Any:
 
 
 async def _pause(call: Call) -> Any:
-    call.service.pause()
+    await call.service.pause(call.who)
     return {"paused": True}
 
 
 async def _resume(call: Call) -> Any:
-    call.service.resume()
+    await call.service.resume(call.who)
     return {"paused": False}
 
 

@@ -95,3 +95,9 @@ class IndexWish(Wish):
 
     users: list[UserId] = Field(default=[], max_length=1000)
     album: bool = True
+
+
+class ActAnswer(Shape):
+    """What a button has done."""
+
+    done: str
