@@ -26,7 +26,8 @@ WITHIN = 15.0
 LONGEST_MESSAGE = 4096
 LONGEST_TITLE = 250
 LONGEST_JSON = 2 * LONGEST_MESSAGE - 200
-_LONGEST_ANSWER = 8192
+_LONGEST_ANSWER = 128 * 1024
+"""The server gives the message back, some of its letters in six bytes each."""
 PRIORITIES = {"min": 1, "low": 2, "default": 3, "high": 4, "max": 5}
 REQUESTS = 42901
 MESSAGES_OF_THE_DAY = 42908
@@ -66,7 +67,9 @@ async def call(ntfy: Ntfy, method: str, path: str, body: bytes | None = None, *,
                 method, f"{ntfy.url}{path}", data=body, headers=_headers(ntfy) if body else {}, allow_redirects=False
             ) as answer,
         ):
-            content = await answer.content.read(_LONGEST_ANSWER)
+            content = b""
+            async for chunk in answer.content.iter_any():
+                content = (content + chunk)[:_LONGEST_ANSWER]
             return Answer(answer.status, _object(content), _seconds(answer.headers), content.decode(errors="replace"))
     except TimeoutError:
         words = f"ntfy at {where} does not answer within {within:.0f} s"

@@ -138,7 +138,14 @@ class Teller:
             self._gather(kind, kind, {"users": [about.removeprefix("user ")]}, _more_users)
             return
         item = {key: issue.get(key) for key in ("about", "code", "message", "hint", "since")}
-        self._gather(kind, f"issue {code}", {"items": {about: item}}, _more_items)
+        key = f"issue {code}"
+        parcel = self._ledger.outbox.untold(NTFY, key)
+        if parcel is not None and about in parcel.body.get("items", {}):
+            # It goes out, or is being tried, already: after a restart everything shows anew.
+            _more_items(parcel.body, {"items": {about: item}})
+            self._ledger.outbox.rewrite(parcel.id, kind, parcel.body)
+            return
+        self._gather(kind, key, {"items": {about: item}}, _more_items)
 
     def _closed(self, issue: dict[str, Any]) -> None:
         about, code, kind = str(issue["about"]), str(issue["code"]), kind_of_issue(issue)
