@@ -101,8 +101,9 @@ async def run_daemon(
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable.
 
-    ``beside`` runs beside it for all of that time (the playground's uploads). Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
+    Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
     lock, and build them anew: the same as a restart, which is something all of it is made for.
+    ``beside`` runs beside them for all of that time (the playground's uploads).
     """
     front = Front(loaded.settings)
     async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from daemon import __version__
-from ui.api.operations import JSON, PREFIX, TOKEN
+from ui.api.operations import JSON, PREFIX, BUTTON
 from ui.api.shapes.common import ErrorAnswer
 
 if TYPE_CHECKING:
@@ -154,7 +154,7 @@ def _parameters(one: Operation) -> list[dict[str, Any]]:
         )
     if "{token}" in one.path:
         found.append(
-            {"name": "token", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{TOKEN}$"}}
+            {"name": "token", "in": "path", "required": True, "schema": {"type": "string", "pattern": f"^{BUTTON}$"}}
         )
     if one.query is not None:
         shape = one.query.model_json_schema()

@@ -29,7 +29,7 @@ BODY_WITHIN = 15.0
 """Seconds for a body to arrive."""
 NUMBER = "[0-9]{1,18}"
 TEXT = "[^/]{1,600}"
-TOKEN = "[0-9A-Za-z_=-]{1,200}"
+BUTTON = "[0-9A-Za-z_=-]{1,200}"
 JSON = "application/json"
 
 
@@ -109,7 +109,7 @@ class Operation:
     def route(self) -> Route:
         """The route that serves it."""
         path = self.path.replace("{id}", f"{{id:{NUMBER if self.id_kind == 'number' else TEXT}}}")
-        path = path.replace("{token}", f"{{token:{TOKEN}}}")
+        path = path.replace("{token}", f"{{token:{BUTTON}}}")
         return Route(self.method, PREFIX + path, self.handle, self.scope, self.csrf)
 
     async def handle(self, request: web.Request) -> web.StreamResponse:

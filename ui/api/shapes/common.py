@@ -39,12 +39,13 @@ def _digits(value: Any) -> Any:
     return value
 
 
-Whole = Annotated[int, BeforeValidator(_digits)]
+_READ = BeforeValidator(_digits)
+Whole = Annotated[int, Field(ge=0, lt=10**18), _READ]
 """A whole number as query text: digits and nothing else."""
-Limit = Annotated[Whole, Field(ge=1, le=200, description="how many at most")]
+Limit = Annotated[int, Field(ge=1, le=200, description="how many at most"), _READ]
 Words = Annotated[str, Field(max_length=200, pattern=_NO_CONTROLS)]
 """Text to look for or to name something by: short, and without control characters."""
-Cursor = Annotated[Whole, Field(ge=0, description="where to go on: `next` of the answer before")]
+Cursor = Annotated[int, Field(ge=0, lt=10**18, description="where to go on: `next` of the answer before"), _READ]
 
 
 def _moment(value: Any) -> Any:

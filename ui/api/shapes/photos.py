@@ -112,7 +112,7 @@ class Filters(Query):
     q: Words | None = Field(default=None, description="part of the name or path, or a hash's first 8 digits and more")
     since: Moment | None = Field(default=None, description="found then or later")
     until: Moment | None = Field(default=None, description="found then or earlier")
-    batch: Whole | None = Field(default=None, ge=0, description="of this batch only")
+    batch: Whole | None = Field(default=None, description="of this batch only")
 
 
 class PhotosQuery(Filters):
