@@ -121,6 +121,7 @@ class App:
             clock=clock,
             archive=self.archive,
             prism=self.prism,
+            engine=self.engine,
         )
 
     def _archive(self, settings: Settings) -> Archive:

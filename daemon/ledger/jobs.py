@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from daemon.ledger import rows
 from daemon.ledger.rows import blob, text
@@ -107,6 +107,11 @@ class Jobs:
                 " (SELECT 1 FROM job_photos WHERE photo_id = photos.id)"
             )
         ]
+
+    def refreshed(self, limit: int) -> list[dict[str, Any]]:
+        """Give what Nextcloud was asked for last, newest first: kind, user, path, when, and the result."""
+        found = self._store.rows("SELECT * FROM refreshed ORDER BY at DESC LIMIT ?", (limit,))
+        return [{**dict(row), "path": text(row["path"])} for row in found]
 
     def _free(self, photo_id: int) -> bool:
         row = self._store.row(

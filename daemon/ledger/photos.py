@@ -204,6 +204,20 @@ class Photos:
         found = self._store.rows("SELECT * FROM photos WHERE batch_id = ? ORDER BY id", (batch_id,))
         return [rows.photo(row) for row in found]
 
+    def sum_of_batch(self, batch_id: int) -> tuple[int, int]:
+        """Give how many photos a batch has, and their bytes."""
+        row = self._store.row("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM photos WHERE batch_id = ?", (batch_id,))
+        return (int(row[0]), int(row[1])) if row else (0, 0)
+
+    def last_ended(self, limit: int) -> list[Photo]:
+        """Give the photos that came to their end last, newest first."""
+        found = self._store.rows(
+            "SELECT * FROM photos WHERE ended_at IS NOT NULL AND +state IN ('done', 'refused', 'restored')"
+            " ORDER BY ended_at DESC LIMIT ?",
+            (limit,),
+        )
+        return [rows.photo(row) for row in found]
+
     def of_group(self, group_id: int) -> list[Photo]:
         """Give the members of a group."""
         found = self._store.rows("SELECT * FROM photos WHERE group_id = ? ORDER BY id", (group_id,))

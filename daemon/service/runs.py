@@ -140,6 +140,19 @@ class Runs:
         self._group.start_soon(self._work, run, work)
         return run.as_dict()
 
+    def background(self, work: Callable[[], Awaitable[None]]) -> bool:
+        """Do something beside everything else that nobody has asked for; ``False`` while the loops are not up."""
+        if self._group is None:
+            return False
+        self._group.start_soon(self._beside, work)
+        return True
+
+    async def _beside(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception:
+            log.exception("work in the background failed")
+
     async def get(self, identity: int) -> dict[str, Any]:
         """Give a run with its last lines. Raises ``NeedsPerson`` ``run.unknown``."""
         run = self._runs.get(identity)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -17,8 +18,10 @@ from daemon.service.again import try_again
 from daemon.service.batches import BatchDesk
 from daemon.service.doors import Registers
 from daemon.service.index import IndexNow
+from daemon.service.lamps import Lamps
 from daemon.service.logbook import LogBook
 from daemon.service.notify import NotifyRoom
+from daemon.service.now import Now, last_batch, last_sweep
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.text import count_in_words, shown
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from daemon.checks.check import Check
     from daemon.clock import Clock
     from daemon.current import Current
+    from daemon.docker.engine import Engine
     from daemon.events import Bus
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
@@ -43,6 +47,8 @@ if TYPE_CHECKING:
     from daemon.sweeper import Sweeper
     from daemon.wake import Wake
     from daemon.watch.watcher import Watch
+
+log = logging.getLogger(__name__)
 
 PATIENCE = 20.0
 """Seconds for which a sweep that a person waits for goes on when all that is left waits for a later try."""
@@ -69,6 +75,7 @@ class Service:
         clock: Clock,
         archive: Archive,
         prism: PhotoPrism | None = None,
+        engine: Engine | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
@@ -101,22 +108,43 @@ class Service:
         self.batches = BatchDesk(ledger, self.runs, self.restore_photos)
         self.log = LogBook(ledger)
         self.notify = NotifyRoom(self, ledger, current, issues, bus, wake, clock)
+        lamps = Lamps(
+            current=current,
+            issues=issues,
+            watch=watch.status,
+            archive=archive,
+            engine=engine if current.settings.nextcloud.occ.via == "docker" else None,
+            background=self.runs.background,
+            clock=clock,
+        )
+        self.now = Now(
+            ledger=ledger,
+            current=current,
+            issues=issues,
+            under_way=pipeline.under_way,
+            lamps=lamps,
+            live=self._live,
+            config=lambda: self.config.state() if self.config is not None else None,
+            clock=clock,
+        )
 
     # -- questions ----------------------------------------------------------------------------------------------
 
     async def status(self) -> dict[str, Any]:
         """Give the snapshot: counts, what is wrong, the batch under way, the watch, sweeps."""
         found = await anyio.to_thread.run_sync(status_of, self._ledger, self._clock.wall())
-        found |= {
+        return {**found, **self._live(), "issues": self.open_issues()}
+
+    def _live(self) -> dict[str, Any]:
+        """Give what costs nothing to ask."""
+        return {
             "version": __version__,
             "running_since": iso(self._started),
             "paused": self._pipeline.paused,
             "dry_run": self._current.settings.relay.dry_run,
-            "issues": [issue.as_dict() for issue in self._issues.all()],
             "watch": self._watch_status(),
             "sweep": self._sweeper.status(),
         }
-        return found
 
     def _watch_status(self) -> dict[str, Any]:
         watch = self._watch.status()
@@ -275,15 +303,33 @@ class Service:
             raise NeedsPerson("restore.unknown", f"there is no batch {batch_id} with photos in the ledger")
         return await self.restore_photos([photo.id for photo in photos], say)
 
-    def pause(self) -> None:
-        """Begin nothing new; what is under way is finished."""
+    async def pause(self, who: str = "command line") -> None:
+        """Begin nothing new, also after a restart, until somebody resumes; what is under way is finished."""
         self._pipeline.paused = True
+        await anyio.to_thread.run_sync(self._note_pause, "paused", who)
+        self.bus.tell("relay.paused", who=who)
 
-    def resume(self) -> None:
+    async def resume(self, who: str = "command line") -> None:
         """Go on."""
         self._pipeline.paused = False
         self._wake.set()
+        await anyio.to_thread.run_sync(self._note_pause, "resumed", who)
+        self.bus.tell("relay.resumed", who=who)
 
+    def _note_pause(self, deed: str, who: str) -> None:
+        with self._ledger.write():
+            self._ledger.marks.put(_PAUSED, who if deed == "paused" else "")
+            self._ledger.audit.note(self._clock.wall(), deed, who=who)
+
+    async def stay_paused(self) -> None:
+        """Pause again where somebody had paused before the last end."""
+        who = await anyio.to_thread.run_sync(self._ledger.marks.get, _PAUSED)
+        if who:
+            log.info("paused by %s before the restart, and so it stays until somebody resumes", who)
+            self._pipeline.paused = True
+
+
+_PAUSED = "paused"
 
 _SHOWN = frozenset(
     state.value for state in State if state not in {State.DONE, State.REFUSED, State.RESTORED, State.RELEASED}
@@ -299,28 +345,7 @@ def status_of(ledger: Ledger, now: float) -> dict[str, Any]:
         "now": iso(now),
         "photos": ledger.photos.counts(),
         "troubles": ledger.photos.troubles(),
-        "last_batch": None
-        if batch is None
-        else {
-            "id": batch.id,
-            "name": batch.name,
-            "state": batch.state.value,
-            "created_at": iso(batch.created_at),
-            "ended_at": iso(batch.ended_at),
-            "photos": len(ledger.photos.of_batch(batch.id)),
-            "waits_since": iso(batch.since),
-            "next_try": iso(batch.next_try),
-            "code": batch.code,
-            "message": batch.message,
-        },
+        "last_batch": None if batch is None else last_batch(batch, ledger.photos.sum_of_batch(batch.id)[0]),
         "nextcloud_jobs": len(jobs),
-        "last_sweep": None
-        if sweep is None
-        else {
-            "started_at": iso(sweep["started_at"]),
-            "ended_at": iso(sweep["ended_at"]),
-            "reason": sweep["reason"],
-            "seen": sweep["seen"],
-            "missed": sweep["missed"],
-        },
+        "last_sweep": None if sweep is None else last_sweep(sweep),
     }
