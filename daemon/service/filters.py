@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from daemon.ledger.photo_list import PhotoList
 
 _HEX = re.compile(r"[0-9a-fA-F]{8,64}")
+_SPACE_FOR_PLUS = re.compile(r"(T.*) (\d\d:?\d\d)$")
 _LONGEST = 300
 _LARGEST_ID = (1 << 63) - 1
 
@@ -76,7 +77,7 @@ def moment(words: str | None, zone: tzinfo, name: str, *, end: bool = False) -> 
             day = date.fromisoformat(words) + timedelta(days=1 if end else 0)
             return datetime.combine(day, time(), zone).timestamp()
         # A plus sign in a URL's query means a space.
-        when = datetime.fromisoformat(words.replace(" +", "+"))
+        when = datetime.fromisoformat(_SPACE_FOR_PLUS.sub(r"\1+\2", words))
         return (when if when.tzinfo else when.replace(tzinfo=zone)).timestamp()
     except (ValueError, OverflowError):
         raise invalid(f"{name} must be a date such as 2026-11-22 or 2026-11-22T18:00:00Z, not {shown(words)}") from None
