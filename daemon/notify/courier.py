@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -93,7 +94,7 @@ class Courier:
         parcel = outbox.first(self.channel, now)
         if parcel is not None and parcel.not_before <= now:
             outbox.attempted(parcel.id)
-            return parcel, 0.0
+            return replace(parcel, attempts=parcel.attempts + 1), 0.0
         due = parcel.not_before if parcel is not None else outbox.next_due(self.channel)
         return None, LOOK if due is None else min(LOOK, max(0.05, due - now))
 

@@ -69,6 +69,7 @@ class Messages:
         self._trouble: RelayError | None = None
         self._trouble_since: float | None = None
         self._sent_at: float | None = None
+        self._unwell: dict[str, str] = {}
 
     @property
     def _ntfy(self) -> Ntfy:
@@ -282,11 +283,14 @@ class Messages:
     def _how_the_hook_went(self, channel: str, error: RelayError | None) -> None:
         if error is None:
             self._well(channel)
-        else:
-            self._issues.report(_about(channel), error)
+            return
+        hook = self._hook(channel)
+        if hook is not None:
+            self._unwell[channel] = hooks.name_of(hook)
+            self._issues.report(self._unwell[channel], error)
 
     def _well(self, channel: str) -> None:
-        self._issues.clear(_about(channel))
+        self._issues.clear(NTFY if channel == NTFY else self._unwell.pop(channel, ""))
 
     # -- the digest ---------------------------------------------------------------------------------------------
 
@@ -323,7 +327,3 @@ class Messages:
             body["issues"] = [issue.message for issue in self._issues.all() if issue.code != "user.new"]
             self._ledger.outbox.put(NTFY, "digest", body, now, stale_at=now + LATE)
         return True
-
-
-def _about(channel: str) -> str:
-    return channel.replace(":", " ")
