@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from ui.identity import WHO
+
 if TYPE_CHECKING:
     from aiohttp import web
 
@@ -12,8 +14,7 @@ if TYPE_CHECKING:
 
 def caller(request: web.Request) -> Who:
     """Give who asks; a request that has not come through the doors has nobody, and that is a fault of the program."""
-    found: Who = request["who"]
-    return found
+    return request[WHO]
 
 
 def who(request: web.Request) -> str:

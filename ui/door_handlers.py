@@ -15,6 +15,7 @@ from daemon.errors import RelayError, Transient
 from daemon.service.doors import TOKEN_DAYS
 from ui.access import fetched_by_another_site, origin_is_ours
 from ui.api.errors import BadRequest, answer
+from ui.identity import WHO
 from ui.passwords import weakness
 from ui.routes import Route
 from ui.sessions import csrf_of, make_anonymous
@@ -57,7 +58,7 @@ class Handlers:
 
     async def who_am_i(self, request: web.Request) -> web.Response:
         """Say who asks, and give the CSRF token for what they may do."""
-        who: Who = request["who"]
+        who: Who = request[WHO]
         session = await get_session(request)
         if who.kind != "token":
             make_anonymous(session)
@@ -70,7 +71,6 @@ class Handlers:
                 "authenticated": who.kind != "nobody",
                 "csrf": "" if who.kind == "token" else csrf_of(session),
                 "scope": who.scope,
-                "kind": who.kind,
                 "password_set": bool(doors.password_hash()),
                 "protection": doors.protection(),
                 "can_set_password": doors.can_set_password,
@@ -93,8 +93,8 @@ class Handlers:
             return refusal
         if phc != doors.password_hash():
             return _wrong()  # changed meanwhile
-        old = request["who"].session
-        if old and request["who"].kind == "session":
+        old = request[WHO].session
+        if old and request[WHO].kind == "session":
             await doors.registers().end(bytes.fromhex(old))
         who, session = await self._begin(request)
         await doors.registers().log_in(ok=True, who=who.audit, address=who.address)
@@ -130,12 +130,12 @@ class Handlers:
         if live is None:
             raise Transient("session.ended", "the password was changed at this moment", retry_after=1.0)
         who = doors.who_of(facts, live.id_hash)
-        request["who"] = who
+        request[WHO] = who
         return who, session
 
     async def log_out(self, request: web.Request) -> web.Response:
         """End this session, on the server and in the browser."""
-        who: Who = request["who"]
+        who: Who = request[WHO]
         if who.kind == "session" and who.session:
             await self._doors.registers().end(bytes.fromhex(who.session))
             await self._doors.registers().note("logout", who.audit)
@@ -153,13 +153,13 @@ class Handlers:
 
     async def sessions(self, request: web.Request) -> web.Response:
         """Give the live sessions."""
-        who: Who = request["who"]
+        who: Who = request[WHO]
         current = bytes.fromhex(who.session) if who.kind == "session" and who.session else None
         return web.json_response({"sessions": self._doors.registers().sessions(current)})
 
     async def log_out_everywhere(self, request: web.Request) -> web.Response:
         """End every session, this one too."""
-        who: Who = request["who"]
+        who: Who = request[WHO]
         ended = await self._doors.registers().end_all()
         await self._doors.registers().note("logout everywhere", who.audit, f"{ended} sessions")
         self._doors.tell_ended()
@@ -174,7 +174,7 @@ class Handlers:
         if found is None:
             return answer(404, "session.unknown", "there is no such session (any more)")
         await registers.end(found)
-        await registers.note("session ended", request["who"].audit)
+        await registers.note("session ended", request[WHO].audit)
         self._doors.tell_ended()
         return web.json_response({"ended": 1})
 
@@ -182,7 +182,7 @@ class Handlers:
 
     async def set_password(self, request: web.Request) -> web.Response:
         """Set or change the password; every other session ends, and the caller gets a new one."""
-        doors, who = self._doors, request["who"]
+        doors, who = self._doors, request[WHO]
         body = await _body(request)
         new = _text(body, "password")
         if who.kind == "token":
@@ -224,7 +224,7 @@ class Handlers:
 
     async def make_token(self, request: web.Request) -> web.Response:
         """Make an API token; it is shown this once."""
-        who: Who = request["who"]
+        who: Who = request[WHO]
         body = await _body(request)
         if who.kind == "token":
             return answer(403, "token.not_here", "an API token cannot make others", "log in on the page")
@@ -244,9 +244,9 @@ class Handlers:
         text = request.match_info["id"]
         if not (text.isascii() and text.isdigit() and len(text) < 16):
             return answer(404, "token.unknown", "there is no such API token")
-        if request["who"].kind == "token":
+        if request[WHO].kind == "token":
             return answer(403, "token.not_here", "an API token cannot remove others", "log in on the page")
-        await self._doors.registers().remove_token(int(text), request["who"].audit)
+        await self._doors.registers().remove_token(int(text), request[WHO].audit)
         self._doors.tell_ended()
         return web.json_response({"removed": int(text)})
 

@@ -16,7 +16,7 @@ from aiohttp_session import get_session
 
 from daemon.errors import NeedsPerson, RelayError, Transient
 from ui.access import client_address, may_enter, parse_host, parse_peer, scheme_of
-from ui.identity import Facts, Who, nobody, protection_of, without_log_in
+from ui.identity import FACTS, Facts, Who, nobody, protection_of, without_log_in
 from ui.keys import load_keys
 from ui.passwords import Line
 from ui.sessions import Cookies
@@ -44,6 +44,8 @@ CODE_LENGTH = 12
 WRITE_TIME = 10.0
 """Seconds for which a password that was just written counts, though the settings in force do not have it yet."""
 TICK = 1.0
+LOOK_AT_KEYS = 3600.0
+"""Seconds between two looks whether it is time for a new key."""
 
 
 class Unauthorized(Exception):
@@ -65,6 +67,7 @@ class Doors:
         self.rate = Rate(burst=600, per_second=100)
         self.line = Line()
         self._keys: MultiFernet | None = None
+        self._keys_at = 0.0
         self._keys_lock = anyio.Lock()
         self._code: bytes | None = None
         self._written: tuple[str, str, float] | None = None
@@ -76,10 +79,12 @@ class Doors:
 
     async def open(self) -> None:
         """Load the keys and, where others reach a page that nothing protects, write a one-time code to the log."""
-        if self._keys is None:
+        now = self.clock.wall()
+        if self._keys is None or not 0 <= now - self._keys_at < LOOK_AT_KEYS:
             async with self._keys_lock:
-                if self._keys is None:
-                    self._keys = await anyio.to_thread.run_sync(load_keys, self._state, self.clock.wall())
+                if self._keys is None or not 0 <= now - self._keys_at < LOOK_AT_KEYS:
+                    self._keys = await anyio.to_thread.run_sync(load_keys, self._state, now)
+                    self._keys_at = now
         self._offer_code()
 
     async def run(self) -> None:
@@ -196,7 +201,7 @@ class Doors:
 
     def facts(self, request: web.Request) -> Facts:
         """Give what a request's connection and headers say."""
-        known = request.get("facts")
+        known = request.get(FACTS)
         if known is not None:
             return cast("Facts", known)
         trusted = self._settings().ui.trusted_proxies
@@ -216,7 +221,7 @@ class Doors:
             host=parse_host(header) or "",
             host_header=header,
         )
-        request["facts"] = facts
+        request[FACTS] = facts
         return facts
 
     async def identify(self, request: web.Request) -> Who:

@@ -19,7 +19,7 @@ from ui.access import fetched_by_another_site, host_is_ours, host_line, may_ente
 from ui.api.errors import answer
 from ui.door_handlers import Handlers
 from ui.doorkeeper import Doors, Unauthorized
-from ui.identity import Who, nobody, would_lock_out
+from ui.identity import WHO, Who, nobody, would_lock_out
 from ui.routes import Route, route_of
 from ui.sessions import csrf_fits
 from ui.throttle import key_of
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
-__all__ = ["Doors", "Who", "middlewares", "routes", "would_lock_out"]
+__all__ = ["WHO", "Doors", "Who", "middlewares", "routes", "would_lock_out"]
 
 log = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class _Gate:
     async def entrance(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let in by address first, whatever is asked for; then by the name the page was called."""
         facts = self._doors.facts(request)
-        request["who"] = nobody(facts)
+        request[WHO] = nobody(facts)
         if request.path == "/healthz" and facts.peer is not None and facts.peer.is_loopback:
             return await handler(request)  # the container asks itself whether it lives
         refusal = self._stranger(facts) or self._wrong_name(request, facts) or self._too_fast(facts)
@@ -140,7 +140,7 @@ class _Gate:
             who = await self._doors.identify(request)
         except Unauthorized:
             return answer(401, "token.wrong", "this API token is not (or no longer) valid", **_BEARER)
-        request["who"] = who
+        request[WHO] = who
         if not who.may(route.scope):
             return self._not_enough(who)
         if route.csrf and who.kind != "token" and request.method not in SAFE:
@@ -182,7 +182,7 @@ class _Gate:
         if not request.can_read_body or request.method in SAFE:
             return await handler(request)
         length = request.content_length
-        who: Who = request["who"]
+        who: Who = request[WHO]
         if who.kind == "nobody" and (length is None or length > SMALL):
             refused = answer(413, "request.too_large", f"without a log-in a body has {SMALL} bytes at most")
             refused.force_close()

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
+from aiohttp import web
+
 from ui.access import Address, client_address, host_is_ours, is_loopback, may_enter, parse_peer
 from ui.routes import RANK, Scope
 
@@ -64,6 +66,11 @@ class Who:
     def audit(self) -> str:
         """The way in and the address, for the audit trail: ``page 192.168.1.7``, ``token "grafana" 192.168.1.7``."""
         return f'token "{self.name}" {self.address}' if self.kind == "token" else f"page {self.address}"
+
+
+FACTS = web.RequestKey("facts", Facts)
+WHO = web.RequestKey("who", Who)
+"""Where a request that has come through the doors carries who asks."""
 
 
 def nobody(facts: Facts, scope: Scope = "none") -> Who:

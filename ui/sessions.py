@@ -11,18 +11,21 @@ import base64
 import hmac
 import json
 import secrets
+import warnings
 from typing import TYPE_CHECKING
 
+from aiohttp import web
 from aiohttp_session import AbstractStorage, Session, SessionData
 from cryptography.fernet import InvalidToken, MultiFernet
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from aiohttp import web
-
     from daemon.clock import Clock
     from ui.identity import Facts
+
+# aiohttp-session keeps its own things in a request under plain texts, which aiohttp warns of once.
+warnings.filterwarnings("ignore", category=web.NotAppKeyWarning, module="aiohttp_session")
 
 PLAIN = "photon-relay"
 SECURE = f"__Host-{PLAIN}"
