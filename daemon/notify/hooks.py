@@ -32,7 +32,7 @@ EVENTS = (
     "photo.held",
     "photo.refused",
     "photo.restored",
-    "photo.near",
+    "photo.noted",
     "batch.opened",
     "batch.done",
     "issue.opened",

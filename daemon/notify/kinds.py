@@ -17,7 +17,7 @@ LEVELS = {
     "disk.low": "error",
     "photo.held": "error",
     "photo.refused": "warning",
-    "photo.near": "info",
+    "photo.noted": "info",
     "user.new": "new_user",
     "login.failed": "warning",
     "sweep.missed": "warning",
@@ -27,7 +27,7 @@ LEVELS = {
 
 STALE = {
     "batch.ended": DAY / 2,
-    "photo.near": DAY / 2,
+    "photo.noted": DAY / 2,
     "sweep.missed": DAY,
     "digest": DAY,
     "login.failed": 2 * DAY,
@@ -36,7 +36,7 @@ STALE = {
 """Seconds after which nobody wants to hear of it any more."""
 STALE_ELSE = 7 * DAY
 
-_WARNINGS = frozenset({"config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.near"})
+_WARNINGS = frozenset({"config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.noted"})
 _BENIGN = frozenset({"photo.put_back", "photo.kept", "file.replaced", "media.no_main"})
 """Refusals that somebody wanted, or that follow from another one: nothing to tell."""
 

@@ -39,7 +39,6 @@ _NAMED = 5
 _MOST_TOLD = 500
 _MOST_ITEMS = 200
 _TOLD = "told"
-_PHOTO_KINDS = {"photo.held": "photo.held", "photo.refused": "photo.refused"}
 
 
 class Teller:
@@ -94,8 +93,8 @@ class Teller:
                 self._closed(data)
             case "photo.held" | "photo.refused":
                 self._photo(event.type, data)
-            case "photo.near":
-                self._near(data)
+            case "photo.noted":
+                self._noted(data)
             case "batch.ended":
                 self._batch(int(data["id"]))
             case "sweep.ended" if data.get("missed") and data.get("reason") != "start":
@@ -217,9 +216,11 @@ class Teller:
         }
         self._gather(kind, f"{kind} {code} {user}", body, _more_photos)
 
-    def _near(self, data: dict[str, Any]) -> None:
-        body = {"user": str(data.get("user", "")), "count": 1, "notes": [str(data.get("note", ""))]}
-        self._gather("photo.near", f"photo.near {body['user']}", body, _more_notes)
+    def _noted(self, data: dict[str, Any]) -> None:
+        user, inspector = str(data.get("user", "")), str(data.get("inspector", ""))
+        note = f"{data.get('name', '')}: {data.get('note', '')}"
+        body = {"user": user, "inspector": inspector, "count": 1, "notes": [note]}
+        self._gather("photo.noted", f"photo.noted {inspector} {user}", body, _more_notes)
 
     def _batch(self, number: int) -> None:
         if loudness(self._ntfy, "batch.ended") == "off":

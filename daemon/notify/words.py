@@ -169,11 +169,12 @@ def _refused(body: Mapping[str, Any], known: Known) -> Words:
     return _photos(body, "stays where it is", "stay where they are", "no_entry", again=False)
 
 
-def _near(body: Mapping[str, Any], known: Known) -> Words:
+def _noted(body: Mapping[str, Any], known: Known) -> Words:
     lines = [_sentence(str(line)) for line in body.get("notes", [])][:_NAMED]
     count = int(body["count"])
-    title = f"{count_in_words(count, 'photo')} of {shown(str(body['user']), 40)} {'looks' if count == 1 else 'look'}"
-    return Words(f"{title} like earlier ones", _lines(*lines), ("mag",), "/#/photos")
+    more = f"And {count - len(lines)} more." if count > len(lines) else ""
+    title = f"{in_users({str(body['user']): count})}: {shown(str(body['inspector']), 40)}"
+    return Words(title, _lines(*lines, more), ("mag",), "/#/photos")
 
 
 def _arrived(body: Mapping[str, Any], known: Known) -> Words:
@@ -233,7 +234,7 @@ _WRITERS: dict[str, Callable[[Mapping[str, Any], Known], Words]] = {
     "disk.low": _disk,
     "photo.held": _held,
     "photo.refused": _refused,
-    "photo.near": _near,
+    "photo.noted": _noted,
     "user.new": _new_user,
     "login.failed": _login,
     "sweep.missed": _missed,

@@ -248,7 +248,7 @@ MESSAGES = (
     "disk.low",
     "photo.held",
     "photo.refused",
-    "photo.near",
+    "photo.noted",
     "user.new",
     "login.failed",
     "sweep.missed",

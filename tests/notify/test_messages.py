@@ -26,6 +26,7 @@ async def test_a_trouble_is_told_with_the_photos_that_wait(house: House, server:
     async with house.running():
         house.trouble()
         await until(lambda: bool(server.messages))
+        await until(lambda: house.ledger.outbox.count("ntfy") == 0)
     [message] = server.messages
     assert message["title"] == "14 photos of alice wait"
     assert message["message"].startswith("PhotoPrism does not answer (since ")
@@ -35,7 +36,6 @@ async def test_a_trouble_is_told_with_the_photos_that_wait(house: House, server:
     assert message["click"] == "https://relay.example/#/errors"
     assert [one["label"] for one in message["actions"]] == ["Try again now", "Open"]
     assert "content_type" not in message, "names that users give would be read as Markdown"
-    assert house.ledger.outbox.count("ntfy") == 0
 
 
 async def test_what_passes_by_itself_is_not_told(house: House, server: NtfyStandIn) -> None:
