@@ -1,6 +1,6 @@
 /* The settings as a form, made from their own description; it only collects edits, settings.js stores them. */
 import { may, post, session } from "./api.js";
-import { button, h, mount } from "./dom.js";
+import { button, h, mount, setAttr } from "./dom.js";
 import { faultNotice, notice, toggle } from "./kit.js";
 import { scheduleField } from "./schedule.js";
 import { at, fault, letsIn, parse, same, sections } from "./schema_form.js";
@@ -12,16 +12,41 @@ const prose = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", null
 const brief = (value) => (Array.isArray(value) ? value.map((item) => (typeof item === "object" ? JSON.stringify(item) : item)).join(", ") || "none" : value === "" ? "empty" : typeof value === "object" ? "none" : String(value));
 
 /**
- * Make the form. `edits`: Map from id to {path, value}; it is changed in place and `changed()` called. Gives {element,
- * faults() → [{id, message}], show(faults) for what the daemon found}.
+ * Make the form, a section at a time. `edits`: Map from id to {path, value}; it is changed in place and `changed()` is
+ * called. `first`: the section to open. Gives {element, section, mark(), faults() → [{key, message}], show(faults)}.
  */
-export function settingsForm(schema, config, edits, changed) {
+export function settingsForm(schema, config, edits, changed, first = null) {
   const rows = new Map();
   const element = h("div", { class: "settings" });
   const all = sections(schema);
-  element.append(
-    h("nav", { class: "jump", "aria-label": "Sections" }, all.map((part) => h("button", { type: "button", class: "button small quiet", onclick: () => { const head = element.querySelector(`[data-section="${part.id}"]`); head.scrollIntoView(); head.querySelector("h2").focus(); } }, part.title))),
-    h("form", { autocomplete: "off", onsubmit: (event) => event.preventDefault() }, all.map((part) => section(part, 2))));
+  const parts = new Map();
+  const jump = h("nav", { class: "jump", "aria-label": "Sections" }, all.map((part) => h("button", { type: "button", class: "button small quiet", data: { jump: part.id }, onclick: () => open(part.id) }, part.title)));
+  element.append(jump, h("form", { autocomplete: "off", onsubmit: (event) => event.preventDefault() }, all.map((part) => {
+    parts.set(part.id, section(part, 2));
+    return parts.get(part.id);
+  })));
+  const made = { element, section: first, mark, show, faults: () => [...rows].map(([id, one]) => ({ key: id, message: one.locked ? "" : one.judge() })).filter((one) => one.message) };
+  open(parts.has(first) ? first : all[0].id);
+
+  function open(id) {
+    made.section = id;
+    for (const [other, part] of parts) part.hidden = other !== id;
+    for (const one of jump.children) setAttr(one, "aria-current", one.dataset.jump === id && "true");
+  }
+  /** Show in the row of sections where something was edited. */
+  function mark() {
+    for (const one of jump.children) one.classList.toggle("edited", [...edits.keys()].some((id) => id.startsWith(`${one.dataset.jump}.`)));
+  }
+  /** Show what is wrong at its fields, and go to the first. */
+  function show(faults) {
+    for (const found of faults) rows.get(found.key)?.judge(found.message);
+    const id = faults.map((found) => found.key).find((key) => rows.has(key));
+    if (!id) return;
+    open(parts.has(id.split(".")[0]) ? id.split(".")[0] : "general");
+    const { outer } = rows.get(id);
+    outer.scrollIntoView({ block: "center" });
+    outer.querySelector("input, select")?.focus({ preventScroll: true });
+  }
 
   function section(part, level) {
     const special = part.id === "notify.ntfy" ? test() : part.id === "users" ? h("p", { class: "muted" }, "Who takes part is decided under ", h("a", { href: "#/users" }, "Users"), ".") : null;
@@ -82,16 +107,7 @@ export function settingsForm(schema, config, edits, changed) {
     return secret && h("p", { class: "help" }, `A new address needs the ${secret.split(".").at(-1)} typed again, so that it is not sent to a stranger.`);
   }
 
-  return {
-    element,
-    faults: () => [...rows].map(([id, one]) => ({ id, message: one.locked ? "" : one.judge() })).filter((one) => one.message),
-    show(faults) {
-      for (const found of faults) rows.get(found.key)?.judge(found.message);
-      const first = faults.map((found) => rows.get(found.key ?? found.id)).find(Boolean);
-      first?.outer.scrollIntoView({ block: "center" });
-      first?.outer.querySelector("input, select")?.focus({ preventScroll: true });
-    },
-  };
+  return made;
 }
 
 const covers = (id, key) => id === key || key.startsWith(`${id}.`) || id.startsWith(`${key}[`);

@@ -47,7 +47,7 @@ export default {
 
     function sessions() {
       const list = h("div");
-      const again = () => load(list, () => get("/sessions"), ({ sessions: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", null,
+      const again = () => load(list, () => get("/sessions"), ({ sessions: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", { class: "line" },
         h("span", { class: "grow" }, h("b", null, one.address), one.current && " (this one)", h("small", { class: "muted" }, ` ${one.agent}`)), h("small", null, timeAgo(one.used_at))))) : h("p", { class: "muted" }, "Nobody is logged in.")));
       again();
       return panel("Logged in", { name: "sessions" }, list, h("div", { class: "actions" }, button("Log out everywhere", async () => {
@@ -58,7 +58,7 @@ export default {
     function tokens() {
       const list = h("div");
       const fresh = h("div", { "aria-live": "polite" });
-      const again = () => load(list, () => get("/tokens"), ({ tokens: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", { "data-test": "token" },
+      const again = () => load(list, () => get("/tokens"), ({ tokens: all = [] }) => (all.length ? h("ul", { class: "rows" }, all.map((one) => h("li", { class: "line", "data-test": "token" },
         h("span", { class: "grow" }, h("b", null, one.name), h("small", { class: "muted" }, ` ${SCOPES[one.scope] ?? one.scope} · until ${date(one.expires_at)}`)),
         h("small", { class: "muted" }, one.expired ? "expired" : one.used_at ? ["used ", timeAgo(one.used_at)] : "never used"),
         button("Revoke", () => revoke(one), { kind: "small", "aria-label": `Revoke ${one.name}` })))) : h("p", { class: "muted" }, "None yet.")));

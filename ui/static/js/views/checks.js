@@ -35,7 +35,7 @@ function draw({ at, checks }) {
   const wrong = sorted.filter((check) => ORDER[levelOf(check)] === 0).length;
   const warned = sorted.filter((check) => levelOf(check) === "warning").length;
   const sum = wrong ? notice("error", h("strong", null, `${count(wrong, "thing")} ${wrong === 1 ? "does" : "do"} not work.`)) : warned ? notice("warning", h("strong", null, `All works, with ${count(warned, "warning")}.`)) : notice("ok", h("strong", null, "All is well."));
-  return [lookOnly(), sum, h("p", { class: "muted" }, "Looked at ", timeAgo(at), "."),
+  return [lookOnly(), sum, h("p", { class: "muted below" }, "Looked at ", timeAgo(at), "."),
     h("ul", { class: "panel flush checks" }, sorted.map((check) => h("li", { class: `check ${levelOf(check)}`, "data-test": "check", "data-level": levelOf(check) },
       h("span", { class: "sign", "aria-hidden": "true" }, SIGN[levelOf(check)]),
       h("div", null, h("p", null, h("b", null, check.name ?? check.area), " ", h("span", { class: "visually-hidden" }, `${WORDS[levelOf(check)]}: `), check.message), check.hint && h("p", { class: "hint" }, check.hint), check.code && levelOf(check) !== "ok" && h("span", { class: "code" }, check.code)))))];

@@ -20,6 +20,7 @@ export default {
     let file;
     let saving = false;
     const edits = new Map();
+    const said = h("div", { "aria-live": "polite" });
     const heads = h("div", { "aria-live": "polite" });
     const body = h("div");
     const panels = Object.fromEntries(PARTS.map(([id]) => [id, h("div", { role: "tabpanel", id: `panel-${id}`, "aria-labelledby": `tab-${id}`, hidden: true })]));
@@ -27,7 +28,7 @@ export default {
     const bar = h("div", { class: "save-bar", role: "region", "aria-label": "Unsaved changes", hidden: true, "data-test": "save-bar" }, words,
       h("div", { class: "actions" }, button("Discard", discard, { "data-test": "discard" }), button("Review and save", review, { kind: "primary", "data-test": "review" })));
     const strip = tabs("Settings", PARTS, part, (id) => go(`#/settings/${id}`));
-    root.append(viewHead("Settings"), strip, heads, body, bar);
+    root.append(viewHead("Settings"), strip, said, heads, body, bar);
 
     const typed = () => (file && file.text() !== config.yaml ? file.text() : null);
     const changes = () => (part === "file" ? (typed() === null ? 0 : 1) : edits.size);
@@ -40,7 +41,7 @@ export default {
     /** Take what stands in the file now; edits of the form stay, being single values, and so does a typed file. */
     function become(now, keepFile = null) {
       config = now;
-      form = settingsForm(schema, config, edits, arrange);
+      form = settingsForm(schema, config, edits, arrange, form?.section);
       mount(panels.form, form.element);
       file = fileEditor(config.yaml, !config.writable || !may("admin"), arrange);
       if (keepFile !== null) file.set(keepFile);
@@ -59,6 +60,8 @@ export default {
     }
     function arrange() {
       const n = changes();
+      if (n) mount(said);
+      form.mark();
       bar.hidden = part === "versions" || !n;
       words.textContent = part === "file" ? "The file was changed." : `${count(n, "change")}, not saved yet.`;
     }
@@ -73,7 +76,7 @@ export default {
       const live = store.state?.config;
       const other = live?.etag && plain(live.etag) !== plain(config.match);
       if (other && !edits.size && typed() === null) {
-        fetching().then((now) => { if (!edits.size && typed() === null && now.match !== config.match) { become(now); heads.prepend(notice("info", "The file was changed outside this form; this is how it stands now.")); } }, () => {});
+        fetching().then((now) => { if (!edits.size && typed() === null && now.match !== config.match) { become(now); mount(said, notice("info", "The file was changed outside this form; this is how it stands now.")); } }, () => {});
       }
       mount(heads, lookOnly("admin"), !config.writable && notice("info", h("strong", null, "The settings can only be looked at here."), " ", config.why_not ?? "The file cannot be written."),
         live?.valid === false && notice("error", h("strong", null, "The file has faults, so the last good one stays in force."), h("ul", { class: "plain" }, (live.faults ?? []).map((one) => h("li", null, one.line && `Line ${one.line}: `, one.key && [h("code", null, one.key), ": "], one.message ?? String(one))))),
@@ -110,10 +113,9 @@ export default {
         }
       } });
       if (fault) return refused(fault);
-      if (!changes()) heads.prepend(notice("ok", "Saved, and in force."));
-      watchSoon();
+      if (!changes()) mount(said, notice("ok", "Saved, and in force."));
+      setTimeout(watch, 3000); // the live state may be a moment behind the answer
     }
-    const watchSoon = () => setTimeout(watch, 3000);
 
     function refused(error) {
       if (error.status === 409 || error.status === 412) return conflict();
@@ -137,7 +139,7 @@ export default {
     }
 
     function versions() {
-      load(panels.versions, () => get("/config/versions"), ({ versions: all }) => (all.length ? h("ul", { class: "rows panel", "data-test": "versions" }, all.map((one) => h("li", null,
+      load(panels.versions, () => get("/config/versions"), ({ versions: all }) => (all.length ? h("ul", { class: "rows panel", "data-test": "versions" }, all.map((one) => h("li", { class: "line" },
         h("span", { class: "grow" }, h("b", null, dateTime(one.at)), h("small", { class: "muted" }, ` ${one.who || "by hand"} · ${bytes(one.size)}`)),
         plain(one.etag) === plain(config.match) ? h("span", { class: "badge ok" }, "in force") : button(may("admin") && config.writable ? "Look, put back…" : "Look", () => back(one), { kind: "small", "data-test": "version" })))) : notice("info", "No earlier version is kept yet.")));
     }
@@ -148,7 +150,7 @@ export default {
         deed: can ? () => post(`/config/versions/${encodeURIComponent(one.id)}/restore`, {}, { headers: { "If-Match": config.match } }) : null });
       if (!done || !can) return;
       become(await fetching(), typed());
-      heads.prepend(notice("ok", "Put back, and in force."));
+      mount(said, notice("ok", "Put back, and in force."));
     }
 
     show({ params });

@@ -70,12 +70,12 @@ function card(user, became) {
     h("p", { class: "user-figures" }, figure(photos.relayed, "relayed", "&state=done"), figure(photos.waiting, "waiting", "&state=waiting"), figure(photos.held, "held", "&state=held"),
       figure(photos.standing, "stand in watched folders"), figure(photos.baseline, "from before, left alone")),
     user.decision === "include" && !gone && [facts(["From", user.rules.folders.map((folder) => h("span", { class: "tag" }, folder))], ["Originals", AFTER[user.rules.after]?.[0] ?? user.rules.after],
-      ["Photos from before", user.rules.existing ? "are relayed too" : "stay where they are"], release(user.rules.release_after)),
+      ["Older photos", user.rules.existing ? "are relayed too" : "stay where they are"], release(user.rules.release_after)),
     may("admin") && h("div", { class: "actions" }, button("Change…", () => edit(false), { "data-test": "edit-user" }))],
     inside);
 }
 
-const release = (wait) => wait && !/^0(\.0)?(s)?$/.test(String(wait)) && ["Original stays for", String(wait)];
+const release = (wait) => wait && !/^0(\.0)?(s)?$/.test(String(wait)) && ["Kept for", String(wait)];
 
 /** The form of one user's rules; before anything is stored, the daemon says what it will do. */
 function rules(user, including, became, close) {
@@ -98,13 +98,13 @@ function rules(user, including, became, close) {
   };
   other.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), addOther()));
   const common = h("input", { type: "checkbox", checked: !user.own?.folders, "data-test": "common-folders" });
-  const picking = h("div", null, boxes, h("div", { class: "add" }, other, button("Add", addOther, { kind: "small" })));
+  const picking = h("div", null, boxes, h("div", { class: "adding" }, other, button("Add", addOther, { kind: "small" })));
   const onCommon = () => { picking.hidden = common.checked; };
   common.addEventListener("change", onCommon);
   onCommon();
   const unset = (key) => user.own?.[key] === undefined || user.own[key] === null;
   const after = h("fieldset", null, h("legend", null, "What becomes of the originals, once the archive provably has them"),
-    [["", ["As for everybody", unset("after") ? `At present: ${AFTER[user.rules.after]?.[0].toLowerCase()}.` : ""]], ...Object.entries(AFTER)].map(([value, [name, help]]) => h("label", { class: "option" },
+    [["", ["As for everybody", unset("after") ? `At present: ${AFTER[user.rules.after]?.[0]}.` : ""]], ...Object.entries(AFTER)].map(([value, [name, help]]) => h("label", { class: "option" },
       h("input", { type: "radio", name: "after", value, checked: value === (user.own?.after ?? "") }), h("span", null, name, h("small", null, help)))));
   const existing = toggle("Relay also the photos that stood there before", Boolean(user.rules.existing), () => {}, { "data-test": "existing" });
   const before = existing.querySelector("input");
@@ -144,7 +144,7 @@ const tidy = (path) => path.trim().replace(/^\/+|\/+$/g, "");
 function preview({ sentence, counts = {}, folders = [], warnings = [] }) {
   const pair = (n, words, more) => (n ? [words, [number(n), more && ` (${more})`]] : null);
   return [h("p", { class: "lead", "data-test": "sentence" }, sentence),
-    facts(["Would be moved now", [count(counts.would_move ?? 0, "photo"), counts.bytes ? ` (${bytes(counts.bytes)})` : ""]], pair(counts.existing_stay, "From before, stay"), pair(counts.screenshots, "Screenshots among them"), pair(counts.videos, "Videos"), pair(counts.side_files, "Side files")),
+    facts(["Moved now", [count(counts.would_move ?? 0, "photo"), counts.bytes ? ` (${bytes(counts.bytes)})` : ""]], pair(counts.existing_stay, "Stay as before"), pair(counts.screenshots, "Screenshots"), pair(counts.videos, "Videos"), pair(counts.side_files, "Side files")),
     folders.length > 0 && h("ul", { class: "plain" }, folders.map((folder) => h("li", null, h("span", { class: "path" }, folder.path), " ", h("span", { class: "muted" }, count(folder.photos, "photo"))))),
     warnings.map((warning) => h("p", { class: "notice warning", "data-test": "warning" }, icon("errors"), h("span", null, warning)))];
 }
