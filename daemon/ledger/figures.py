@@ -5,6 +5,7 @@ A quarter of an hour is the largest step that fits every time zone in use, so th
 
 from __future__ import annotations
 
+import threading
 from datetime import date, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from zoneinfo import ZoneInfo
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
     from daemon.ledger.store import Store
 
 QUARTER: Final = 900
+DAYS: Final = 365
+_NEVER: Final = 2**62
 _A_DAY: Final = 96
 _COLUMNS: Final = ("done", "bytes", "duplicates", "duplicate_bytes", "refused", "restored")
 _SUMS: Final = ", ".join(f"COALESCE(SUM({name}), 0) {name}" for name in _COLUMNS)
@@ -44,6 +47,9 @@ class Figures:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._lock = threading.Lock()
+        self._touched = _NEVER
+        self._known = _Known("", date.min, 0, Sums(), ())
         self.version = 0
         """Grows whenever a figure changes: who keeps what was read asks again when it has."""
 
@@ -59,6 +65,7 @@ class Figures:
         if end is None:
             return
         quarter, column, size = end
+        self._touched = min(self._touched, quarter)
         db.execute("INSERT INTO quarters (quarter) VALUES (?) ON CONFLICT DO NOTHING", (quarter,))
         weight = {"done": "bytes", "duplicates": "duplicate_bytes"}.get(column)
         more = f", {weight} = {weight} + {sign * size}" if weight else ""
@@ -69,7 +76,13 @@ class Figures:
 
     def total(self) -> Sums:
         """Give all that ever ended."""
-        return self.between(None, None)
+        with self._lock:
+            known = self._still_known()
+            if not known.until:
+                last = self._store.row("SELECT MAX(quarter) FROM quarters")
+                until = int(last[0] or 0) if last else 0
+                known = self._known = _Known("", date.min, until, self.between(None, until), ())
+            return _plus(known.before, self.between(known.until, None))
 
     def today(self, now: float, zone: str) -> Sums:
         """Give what ended since midnight in ``zone`` (an IANA name)."""
@@ -82,29 +95,62 @@ class Figures:
         row = self._store.row(sql, (least, most))
         return Sums(*row) if row else Sums()
 
-    def activity(self, now: float, zone: str, days: int = 365) -> list[tuple[date, Sums]]:
-        """Give the last ``days`` days in ``zone``, today included: those on which something was done, oldest first."""
+    def activity(self, now: float, zone: str) -> list[tuple[date, Sums]]:
+        """Give the last 365 days in ``zone``, today included: those on which something was done, oldest first."""
         today = _date(now, zone)
-        dates = [today - timedelta(days=back) for back in range(days - 1, -1, -1)]
-        starts = [_midnight(one, zone) for one in [*dates, today + timedelta(days=1)]]
+        with self._lock:
+            known = self._still_known()
+            if (known.zone, known.today) != (zone, today):
+                start = _midnight(today, zone)
+                # Kept before it is read: what is counted meanwhile belongs to today, or is found to have been touched.
+                days = self._days(today - timedelta(days=DAYS - 1), today, zone)
+                known = self._known = _Known(zone, today, start, self.between(None, start), tuple(days))
+            sums = self.between(known.until, None)
+        return [*known.days, *([(today, sums)] if any(sums) else [])]
+
+    def _still_known(self) -> _Known:
+        """Give what is known of the days before today, which hardly ever change; nothing, where one has."""
+        touched, self._touched = self._touched, _NEVER
+        if touched < self._known.until:
+            self._known = _Known("", date.min, 0, Sums(), ())
+        return self._known
+
+    def _days(self, first: date, end: date, zone: str) -> list[tuple[date, Sums]]:
+        """Give the days from ``first`` until before ``end`` on which something was done."""
+        dates = [first + timedelta(days=number) for number in range((end - first).days + 1)]
+        starts = [_midnight(one, zone) for one in dates]
         found: list[tuple[date, Sums]] = []
-        first = 0
-        while first < days:
+        here = 0
+        while here < len(dates) - 1:
             # Days of 24 hours in a row are one question; one on which the clocks change is one by itself.
-            length = starts[first + 1] - starts[first]
-            last = first + 1
-            while length == _A_DAY and last < days and starts[last + 1] - starts[last] == _A_DAY:
+            length = starts[here + 1] - starts[here]
+            last = here + 1
+            while length == _A_DAY and last < len(dates) - 1 and starts[last + 1] - starts[last] == _A_DAY:
                 last += 1
             sql = (
                 f"SELECT (quarter - ?) / ? day, {_SUMS} FROM quarters"  # noqa: S608  names of ours
                 " WHERE quarter >= ? AND quarter < ? GROUP BY day ORDER BY day"
             )
-            for row in self._store.rows(sql, (starts[first], max(1, length), starts[first], starts[last])):
+            for row in self._store.rows(sql, (starts[here], max(1, length), starts[here], starts[last])):
                 sums = Sums(*tuple(row)[1:])
                 if any(sums):
-                    found.append((dates[first + row["day"]], sums))
-            first = last
+                    found.append((dates[here + row["day"]], sums))
+            here = last
         return found
+
+
+class _Known(NamedTuple):
+    """What was read of the days before ``today``: all their quarters are below ``until``."""
+
+    zone: str
+    today: date
+    until: int
+    before: Sums
+    days: tuple[tuple[date, Sums], ...]
+
+
+def _plus(one: Sums, other: Sums) -> Sums:
+    return Sums(*(mine + theirs for mine, theirs in zip(one, other, strict=True)))
 
 
 def _counted(row: Mapping[str, Any]) -> tuple[int, str, int] | None:
