@@ -26,6 +26,7 @@ from daemon.photoprism.progress import Progress
 from daemon.relay.confirm import Confirm
 from daemon.relay.examine import Examine
 from daemon.relay.folder_archive import FolderArchive
+from daemon.relay.inspect import Inspection, inspectors
 from daemon.relay.intake import Intake
 from daemon.relay.photoprism_archive import PhotoPrismArchive
 from daemon.relay.pipeline import Pipeline
@@ -103,6 +104,7 @@ class App:
             wake=self.wake,
             look_again=self._look_again,
             under_way=self.under_way,
+            inspection=Inspection(inspectors(ledger, current, clock), ledger, self.issues, self.bus, clock),
         )
         self.sweeper = Sweeper(self.watch, ledger, current, self.bus, clock)
         self.service = Service(

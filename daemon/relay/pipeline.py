@@ -41,6 +41,7 @@ if TYPE_CHECKING:
     from daemon.relay.archive import Archive
     from daemon.relay.confirm import Confirm
     from daemon.relay.examine import Examine
+    from daemon.relay.inspect import Inspection
     from daemon.relay.refresh import Refresh
     from daemon.relay.release import Release
     from daemon.relay.restore import Restore
@@ -73,6 +74,7 @@ class Pipeline:
         wake: Wake,
         look_again: LookAgain,
         under_way: UnderWay | None = None,
+        inspection: Inspection | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
@@ -86,6 +88,7 @@ class Pipeline:
         self._clock = clock
         self._wake = wake
         self._look_again = look_again
+        self._inspection = inspection
         self.under_way = under_way or UnderWay(clock)
         self.paused = False
         self._proving = False
@@ -317,7 +320,9 @@ class Pipeline:
             settled = await self._that_fits(settled)
             self.under_way.begin(batch.id, "examine", settled)
         for group in groups_of(settled):
-            await self._examine.group(group)
+            left = await self._examine.group(group)
+            if self._inspection is not None:
+                await self._inspection.group(left)
             self.under_way.done(*group)
             await self._after_failure(group)
         groups = groups_of(await self._members(batch, State.EXAMINED))
