@@ -1,6 +1,6 @@
 """The photos as a list: newest first, filtered, a page at a time, at a cost that does not grow with the ledger.
 
-Each page is found along one index, from a cursor downwards, and looks at no more than ``LOOKED_AT`` rows: a search
+Each page is found along one index, from a cursor downwards, and looks at a few thousand rows at most: a search
 that finds nothing gives where it stopped, and whoever asks goes on from there. The reads are cut into small ones, so
 that a step of the relay never waits long for the connection.
 """
@@ -22,12 +22,15 @@ if TYPE_CHECKING:
     from daemon.ledger.store import Store
 
 LOOKED_AT = 5_000
-"""Rows that one page looks at at most."""
+"""Rows that one page looks at at most, where they lie side by side."""
+SCATTERED = 1_500
+"""The same along an index: there each row is on another page of the file."""
 AT_ONCE = 1_000
 """Rows in one read: about 2 ms during which the connection is taken."""
 NEAR = 2_000
 """Rows beside a date among which the first and the last id are looked for, see :meth:`PhotoList.bounds`."""
 _HASHES = 20
+_BY_ID = "NOT INDEXED"
 _BEYOND = 1 << 62
 
 
@@ -70,7 +73,8 @@ class PhotoList:
         looked, at = 0, last + 1
         size = min(limit + 1, AT_ONCE)
         matches = _name_matcher(wanted.name)
-        while looked < LOOKED_AT:
+        most = LOOKED_AT if _along(wanted)[0] == _BY_ID else SCATTERED
+        while looked < most:
             found = self._store.rows(*scan(wanted, first, at, size))
             for row in found:
                 at = row["id"]
@@ -177,7 +181,7 @@ def _along(wanted: Wanted) -> tuple[str, str, list[Any]]:
         return "INDEXED BY photos_in_state", "state = ?", [wanted.state]
     if wanted.user is not None:
         return "INDEXED BY photos_of_user", "user = ?", [wanted.user]
-    return "NOT INDEXED", "1", []
+    return _BY_ID, "1", []
 
 
 def nearest(extreme: str, compare: str, order: str, when: float) -> tuple[str, list[Any]]:

@@ -10,10 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import contenders, living
+from tests.bench import contenders, lists, living
 from tests.bench.scene import PROGRAM, Scene, make_photos, second_file_system
 
 MIB = 1 << 20
+PARTS = ("race", "latency", "idle", "memory", "lists")
 NOTES = """\
 Read and written are bytes by system calls (copy_file_range counts as both, reflink and rename as neither), disk r and
 disk w those from and to the block layer, each per byte of the photos. photon-relay proves every byte, writes a ledger
@@ -43,14 +44,17 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--uploads", type=int, default=10, help="uploads for the latency (10)")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of watching it do nothing (20)")
     parser.add_argument("--directories", type=int, default=100_000, help="directories for the memory (100,000)")
-    parser.add_argument("--only", nargs="*", choices=["race", "latency", "idle", "memory"], help="just these parts")
+    parser.add_argument(
+        "--ledger", type=int, nargs="*", default=[100_000, 1_000_000], help="photos in the ledger for the lists"
+    )
+    parser.add_argument("--only", nargs="*", choices=PARTS, help="just these parts")
     return parser.parse_args()
 
 
 def main() -> int:
     """Measure and print."""
     asked = arguments()
-    parts = set(asked.only or ["race", "latency", "idle", "memory"])
+    parts = set(asked.only or PARTS)
     for needed in ("rsync", str(PROGRAM)):
         if shutil.which(needed) is None:
             print(f"{needed} is not here; rsync: apt-get install rsync, the program: make .venv/.dev", file=sys.stderr)
@@ -70,7 +74,8 @@ def main() -> int:
             rest(root, 100, asked.idle)
         if "memory" in parts:
             rest(root, asked.directories, min(asked.idle, 5.0))
-    return 0
+        slow = [pages(root, photos) for photos in asked.ledger] if "lists" in parts else []
+    return 1 if any(slow) else 0
 
 
 def races(root: Path, asked: argparse.Namespace) -> None:
@@ -88,6 +93,17 @@ def races(root: Path, asked: argparse.Namespace) -> None:
 
 def _race(root: Path, archives: Path, count: int, payload: int, rounds: int) -> list[contenders.Result]:
     return contenders.race(root, archives, root / "master", count, payload, rounds)
+
+
+def pages(root: Path, photos: int) -> bool:
+    """Ask for pages of a large ledger; tell whether one took too long."""
+    state = root / f"ledger-{photos}"
+    lists.fill(state, photos)
+    found = lists.pages(state, photos)
+    print(f"\nOne page of a ledger of {photos:,} photos, limit {lists.LIMIT * 1000:.0f} ms")
+    print(lists.table(found), flush=True)
+    shutil.rmtree(state)
+    return any(one.median > lists.LIMIT for one in found)
 
 
 def rest(root: Path, directories: int, seconds: float) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench import contenders, measure
+from tests.bench import contenders, lists, measure
 from tests.bench.__main__ import table
 from tests.bench.scene import Scene, make_photos, photos_in
 
@@ -81,3 +81,12 @@ def test_a_small_race_is_run_to_its_end(tmp_path: Path) -> None:
     assert alone.rate > relay.rate
     assert relay.read >= 1, "every byte was read to be hashed"
     assert sorted(one.name for one in tmp_path.iterdir()) == ["cost.json", "master"]
+
+
+def test_a_page_of_a_hundred_thousand_photos_takes_no_longer_than_it_may(tmp_path: Path) -> None:
+    lists.fill(tmp_path / "state", 100_000)
+    found = lists.pages(tmp_path / "state", 100_000)
+    assert len(found) > 15
+    # The quickest of several: another process on the machine is no fault of the query.
+    assert [one.name for one in found if one.best > lists.LIMIT] == []
+    assert "over the limit" in lists.table([lists.Took("slow", 0.04, 0.051, 0.06)])
