@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic.json_schema import models_json_schema
 
 from daemon import __version__
-from ui.api.operations import JSON, PREFIX, BUTTON
+from ui.api.operations import BUTTON, JSON, PREFIX
 from ui.api.shapes.common import ErrorAnswer
 
 if TYPE_CHECKING:

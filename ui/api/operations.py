@@ -175,8 +175,8 @@ def _too_large(largest: int) -> BadRequest:
 
 
 def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
-    names = list(request.query)
-    if len(set(names)) != len(names):
+    names = list(dict.fromkeys(request.query))
+    if len(names) != len(request.query):
         raise BadRequest("request.invalid", "a parameter stands there twice")
     if model is None:
         # Whoever asks with parameters where there are none has mistaken something.
