@@ -103,7 +103,7 @@ class Rate:
             while len(self._buckets) > MOST:
                 self._buckets.popitem(last=False)
         self._buckets.move_to_end(key)
-        bucket.tokens = min(self.burst, bucket.tokens + (now - bucket.at) * self.per_second)
+        bucket.tokens = min(self.burst, bucket.tokens + max(0.0, now - bucket.at) * self.per_second)
         bucket.at = now
         if bucket.tokens < 1:
             return (1 - bucket.tokens) / self.per_second

@@ -113,7 +113,7 @@ class World:
 
         async def answer(request: web.Request) -> web.Response:
             self.seen.append(f"{request.method} {request.path}")
-            body = (await request.read()).decode() if request.can_read_body else ""
+            body = await request.read()
             who = request[WHO]
             return web.json_response({"kind": who.kind, "scope": who.scope, "address": who.address, "body": len(body)})
 
