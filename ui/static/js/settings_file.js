@@ -50,5 +50,5 @@ export function fileEditor(text, readonly, changed) {
     arrange();
   }
   set(text);
-  return { element: h("div", { class: "file panel flush" }, h("div", { class: "editor" }, gutter, area), said), text: () => area.value, set, check };
+  return { element: h("div", { class: "file panel flush" }, said, h("div", { class: "editor" }, gutter, area)), text: () => area.value, set, check };
 }

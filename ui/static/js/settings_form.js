@@ -55,10 +55,8 @@ export function settingsForm(schema, config, edits, changed, first = null) {
   }
 
   function locked(spec) {
-    const file = at(config.settings, [...spec.path.slice(0, -1), `${spec.path.at(-1)}_file`]);
     const over = Object.entries(config.overridden ?? {}).find(([id]) => covers(id, spec.id));
-    if (over) return `Set by the ${over[1]}; that wins over the file.`;
-    if (file) return `Comes from the file ${file}.`;
+    if (over) return `Comes from the ${over[1]}, and is changed there.`;
     if (spec.kind === "shown" || (config.by_hand ?? []).some((id) => covers(id, spec.id))) return spec.id === "hooks" ? "Changed in the file itself, under the tab File." : BY_HAND;
     if (spec.id === "ui.password_hash") return "Set and changed under Access.";
     return config.writable && may("admin") ? "" : "-";
@@ -67,7 +65,10 @@ export function settingsForm(schema, config, edits, changed, first = null) {
   function row(spec) {
     const why = locked(spec);
     const id = `s-${spec.id.replaceAll(".", "-")}`;
-    const current = at(config.settings, spec.path) ?? undefined;
+    /* The settings come whole: what is as the default counts as not set. */
+    spec.default = at(config.defaults, spec.path) ?? spec.default;
+    const stands = at(config.settings, spec.path) ?? undefined;
+    const current = same(stands, spec.default) ? undefined : stands;
     const place = h("div", { class: "control" });
     const back = h("button", { type: "button", class: "button small quiet back", "data-test": "to-default", "aria-label": `${spec.label}: back to the default`, onclick: () => { put(null); draw(); place.querySelector("input, select, button")?.focus(); } }, "Back to default");
     const wrong = h("p", { class: "wrong", id: `${id}-wrong`, role: "alert" });

@@ -79,7 +79,7 @@ export default {
         fetching().then((now) => { if (!edits.size && typed() === null && now.match !== config.match) { become(now); mount(said, notice("info", "The file was changed outside this form; this is how it stands now.")); } }, () => {});
       }
       mount(heads, lookOnly("admin"), !config.writable && notice("info", h("strong", null, "The settings can only be looked at here."), " ", config.why_not ?? "The file cannot be written."),
-        live?.valid === false && notice("error", h("strong", null, "The file has faults, so the last good one stays in force."), h("ul", { class: "plain" }, (live.faults ?? []).map((one) => h("li", null, one.line && `Line ${one.line}: `, one.key && [h("code", null, one.key), ": "], one.message ?? String(one))))),
+        live?.valid === false && notice("error", h("strong", null, "The file has faults, so the last good one stays in force."), h("ul", { class: "plain" }, (live.faults ?? []).map(faultOf).map((one) => h("li", null, one.line && `Line ${one.line}: `, one.key && [h("code", null, one.key), ": "], one.message)))),
         live?.restart_needed && notice("warning", "A change is in force after the next start only."),
         other && (edits.size || typed() !== null) && notice("warning", h("strong", null, "The file was changed by hand meanwhile."), " Your changes are still here. ", button("Compare", () => conflict(), { kind: "small", "data-test": "compare" })));
     }
@@ -106,7 +106,7 @@ export default {
           if (!isFile) edits.clear();
           become(await fetching(), kept);
         } catch (error) {
-          if (error.status !== 409 && error.status !== 412 && error.status !== 422) throw error;
+          if (error.code !== "config.conflict" && error.code !== "config.invalid") throw error;
           fault = error;
         } finally {
           saving = false;
@@ -118,10 +118,9 @@ export default {
     }
 
     function refused(error) {
-      if (error.status === 409 || error.status === 412) return conflict();
-      const faults = error.body?.error?.faults ?? error.body?.faults ?? [];
-      if (part === "form") form.show(faults);
-      else file.check();
+      if (error.code === "config.conflict") return conflict();
+      if (part === "file") file.check().catch(failed);
+      else form.show((error.body?.error?.faults ?? []).map(faultOf));
       failed(error);
     }
 
@@ -141,7 +140,7 @@ export default {
     function versions() {
       load(panels.versions, () => get("/config/versions"), ({ versions: all }) => (all.length ? h("ul", { class: "rows panel", "data-test": "versions" }, all.map((one) => h("li", { class: "line" },
         h("span", { class: "grow" }, h("b", null, dateTime(one.at)), h("small", { class: "muted" }, ` ${one.who || "by hand"} · ${bytes(one.size)}`)),
-        plain(one.etag) === plain(config.match) ? h("span", { class: "badge ok" }, "in force") : button(may("admin") && config.writable ? "Look, put back…" : "Look", () => back(one), { kind: "small", "data-test": "version" })))) : notice("info", "No earlier version is kept yet.")));
+        one.current ?? plain(one.etag) === plain(config.match) ? h("span", { class: "badge ok" }, "in force") : button(may("admin") && config.writable ? "Look, put back…" : "Look", () => back(one), { kind: "small", "data-test": "version" })))) : notice("info", "No earlier version is kept yet.")));
     }
     async function back(one) {
       const { yaml } = await get(`/config/versions/${encodeURIComponent(one.id)}`);
@@ -161,5 +160,11 @@ export default {
     return { update: show, destroy() { offs.forEach((off) => off()); removeEventListener("beforeunload", guard); } };
   },
 };
+
+/** A fault as {line, key, message}; the daemon's own lines are `file:line: key: message`. */
+function faultOf(fault) {
+  const [, key, message] = typeof fault === "string" ? (fault.match(/: ([\w.]+): (.*)$/s) ?? [null, null, fault]) : [];
+  return key === undefined ? fault : { key, message };
+}
 
 const plain = (etag) => String(etag ?? "").replace(/^W\//, "").replaceAll('"', "");
