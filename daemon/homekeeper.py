@@ -57,13 +57,21 @@ class Homekeeper:
         """Take note of who has a home now; tell whether that changes who is watched."""
         async with self._one_at_a_time:
             before = self.included()
-            await anyio.to_thread.run_sync(self._note, homes)
+            come, gone = await anyio.to_thread.run_sync(self._note, homes)
+            for user in come:
+                decision = self._current.settings.users.decision(user)
+                self._bus.tell("user.new", user=shown(user), decision=decision)
+            for user in gone:
+                self._bus.tell("user.gone", user=shown(user))
             await self._ask()
             return self.included() != before
 
-    def _note(self, homes: frozenset[str]) -> None:
+    def _note(self, homes: frozenset[str]) -> tuple[list[str], list[str]]:
+        """Write down who has a home; give those who are new (or back) and those who are gone."""
         now = self._clock.wall()
         known = self._ledger.homes.all()
+        come: list[str] = []
+        gone: list[str] = []
         for user in sorted(homes):
             home = known.get(user)
             if home is None:
@@ -72,13 +80,16 @@ class Homekeeper:
                 log.info("%s has a home again", shown(user))
             if home is None or home.gone_since is not None:
                 self._ledger.homes.seen(user, now)
+                come.append(user)
             if home is None or home.baseline_at is None:
                 self._list(user)
         for user, home in known.items():
             if user not in homes and home.gone_since is None:
                 log.warning("%s has no home any more; the ledger keeps what it knows", shown(user))
                 self._ledger.homes.gone(user, now)
+                gone.append(user)
         self._listed = homes
+        return come, gone
 
     def _list(self, user: str) -> None:
         """Write down what stands in a home that is seen for the first time; cut short, it is done anew."""
