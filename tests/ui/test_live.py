@@ -6,7 +6,7 @@ import asyncio
 import json
 import logging
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import aiohttp
 import anyio
@@ -20,11 +20,10 @@ if TYPE_CHECKING:
     from tests.ui.house import House
 
 WITHIN = 20.0
+Many: TypeAlias = "list[dict[str, Any]]"
 
 
-async def _until(
-    live: aiohttp.ClientWebSocketResponse, wanted: int
-) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+async def _until(live: aiohttp.ClientWebSocketResponse, wanted: int) -> tuple[Many, Many]:
     """Read frames until so many photos have come to an end; give the frames and the photos."""
     frames: Many = []
     ends: Many = []

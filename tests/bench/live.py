@@ -1,0 +1,102 @@
+"""The live hub in a storm: very many events, one client that reads, and one that does not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import psutil
+
+from tests.ui.house import House
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+STEP = 0.01
+
+
+@dataclass(frozen=True, slots=True)
+class Storm:
+    """What the storm did."""
+
+    events: float
+    """Events a second that were told."""
+    frames: float
+    """Frames a second that the reading client got, at most, over any second."""
+    photos: int
+    """Photos' ends that the reading client got."""
+    told: int
+    lag: float
+    """The longest time in seconds for which the event loop did not come to a task that was due."""
+    grown: int
+    """Bytes by which the process grew while one client read nothing, after the first second."""
+    healthy: float
+    """The slowest answer of ``/healthz`` in seconds."""
+
+
+async def storm(folder: Path, rate: int, seconds: float) -> Storm:
+    """Tell ``rate`` events a second on the daemon's own bus while two clients are connected over real sockets."""
+    async with House(folder).open() as house:
+        deaf = await _deaf(house.port)
+        got: list[tuple[float, int]] = []
+        reading = asyncio.create_task(_read(house, got))
+        lags: list[float] = []
+        asking = asyncio.create_task(_ask(house, lags))
+        await asyncio.sleep(0.3)
+        loop = asyncio.get_running_loop()
+        began, told, lag, at_first = loop.time(), 0, 0.0, 0
+        while (now := loop.time()) < began + seconds:
+            due = int((now - began) * rate)
+            for number in range(told, due):
+                house.front.bus.tell("photo.done", id=number, user="alice", name=f"IMG_{number:06}.jpg", code="")
+            told = due
+            if not at_first and now > began + 1.0:
+                at_first = psutil.Process().memory_info().rss
+            before = loop.time()
+            await asyncio.sleep(STEP)
+            lag = max(lag, loop.time() - before - STEP)
+        grown = psutil.Process().memory_info().rss - at_first
+        took = loop.time() - began
+        await asyncio.sleep(1.0)
+        reading.cancel()
+        asking.cancel()
+        deaf.close()
+        times = [when for when, _ in got]
+        most = max((sum(1 for other in times if when <= other < when + 1.0) for when in times), default=0)
+        return Storm(told / took, most, sum(count for _, count in got), told, lag, grown, max(lags))
+
+
+async def _deaf(port: int) -> socket.socket:
+    """Give a connection that has shaken hands and reads nothing ever after."""
+    raw = socket.socket()
+    raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    raw.setblocking(False)
+    loop = asyncio.get_running_loop()
+    await loop.sock_connect(raw, ("127.0.0.1", port))
+    head = (
+        f"GET /api/v1/live HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    await loop.sock_sendall(raw, head.encode())
+    if not (await loop.sock_recv(raw, 12)).endswith(b" 101"):
+        raise RuntimeError("no WebSocket")
+    return raw
+
+
+async def _read(house: House, got: list[tuple[float, int]]) -> None:
+    async with house.session.ws_connect("/api/v1/live", max_msg_size=0) as live:
+        while True:
+            frame = await live.receive_json()
+            photos = frame["data"].get("photos", ()) if frame["type"] == "changes" else ()
+            got.append((asyncio.get_running_loop().time(), len(photos)))
+
+
+async def _ask(house: House, lags: list[float]) -> None:
+    loop = asyncio.get_running_loop()
+    while True:
+        before = loop.time()
+        async with house.session.get("/healthz"):
+            lags.append(loop.time() - before)
+        await asyncio.sleep(0.05)
