@@ -76,6 +76,11 @@ class Homes:
         with self._store.write() as db:
             db.execute("DELETE FROM baseline WHERE user = ? AND path = ?", (user, blob(path)))
 
+    def baseline_sizes(self) -> dict[str, int]:
+        """Give how many files each user's listing has."""
+        found = self._store.rows("SELECT user, COUNT(*) n FROM baseline GROUP BY user")
+        return {row["user"]: row["n"] for row in found}
+
     def baseline_size(self, user: str) -> int:
         """Give how many files a user's listing has."""
         row = self._store.row("SELECT COUNT(*) FROM baseline WHERE user = ?", (user,))

@@ -318,6 +318,20 @@ class Photos:
         found |= {"done": ended.done + ended.duplicates, "refused": ended.refused, "restored": ended.restored}
         return {state.value: found.get(state.value, 0) for state in State}
 
+    def counts_of_users(self, user: str | None = None) -> dict[str, dict[str, int]]:
+        """Give for each user (or one) the number of photos in each state that has any."""
+        where, arguments = ("", ()) if user is None else (" WHERE user = ?", (user,))
+        found: dict[str, dict[str, int]] = {}
+        sql = f"SELECT user, state, COUNT(*) n FROM photos{where} GROUP BY user, state"  # noqa: S608  one of two
+        for row in self._store.rows(sql, arguments):
+            found.setdefault(row["user"], {})[row["state"]] = row["n"]
+        return found
+
+    def last_found(self, user: str) -> float | None:
+        """Give when a user's newest photo was found, or ``None``."""
+        row = self._store.row("SELECT found_at FROM photos WHERE user = ? ORDER BY id DESC LIMIT 1", (user,))
+        return row[0] if row else None
+
     def last_id(self) -> int:
         """Give the newest photo's id, 0 where there is none."""
         row = self._store.row("SELECT MAX(id) FROM photos")

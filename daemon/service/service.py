@@ -24,6 +24,7 @@ from daemon.service.notify import NotifyRoom
 from daemon.service.now import Now, last_batch, last_sweep
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
+from daemon.service.users import UserDesk
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -117,6 +118,7 @@ class Service:
             background=self.runs.background,
             clock=clock,
         )
+        self.users = UserDesk(ledger, current, lambda: self.config, clock)
         self.now = Now(
             ledger=ledger,
             current=current,
