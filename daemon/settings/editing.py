@@ -51,8 +51,6 @@ def plain(value: Any, path: KeyPath = ()) -> Any:
     if isinstance(value, dict):
         return {_text(str(key), path): plain(item, (*path, str(key))) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        if any(item is None for item in value):
-            raise ConfigError([f"{in_words(path)}: a list must not hold null"])
         return [plain(item, (*path, number)) for number, item in enumerate(value)]
     if isinstance(value, float) or (isinstance(value, int) and abs(value) >= _GREATEST):
         return str(value)
@@ -89,13 +87,13 @@ def rewrite(text: str, wanted: Any) -> str:
     bom = BOM if text.startswith(BOM) else ""
     body = text.removeprefix(BOM)
     data = read_document(body).data
-    if same(data, wanted):
+    if same(data, wanted) or (data is None and not wanted):
         return text
     splicer = _Splicer(body)
     try:
         splicer.whole(data, wanted)
         result = splicer.spliced()
-        if not same(read_document(result).data, wanted):
+        if not same(read_document(result).data or {}, wanted):
             raise _CannotError(splicer.first)
     except _CannotError as error:
         raise _cannot(body, error.offset) from None
@@ -176,6 +174,9 @@ class _Splicer:
             if not isinstance(new, dict):
                 raise _CannotError(0)
             self.add_lines(len(self.text), self._block(new, ""))
+            return
+        if not new and self.root.kind == "map" and self.root.style == "block":
+            self._remove_lines(self.root, list(range(len(self.root.entries))))
             return
         self.change(self.root, old, new, _Where(self.root.start, flow=self.root.style == "flow", column=-1))
 

@@ -15,7 +15,7 @@ from daemon.settings.base import keyed
 from daemon.settings.document import DocumentError, in_words, line_at, read_document
 from daemon.settings.fields import Shape, shape_of
 from daemon.settings.model import Settings
-from daemon.settings.places import Place, comments, every, place_at, read_places
+from daemon.settings.places import Lines, Place, comments, place_at, read_places
 from daemon.settings.render import flow
 
 if TYPE_CHECKING:
@@ -28,7 +28,10 @@ ROOT = Shape("section", Settings)
 _NAMES = "token|password|password_hash|secret"
 # In a comment: a key of a secret with something behind it that could be one.
 _SAID = re.compile(rf"\b(?:{_NAMES})\s*[:=]\s*[\"']?([A-Za-z0-9$_/+-][^\s\"']{{5,}})")
-_LINE = re.compile(rf"^(?P<key>[^\n]*?\b(?:{_NAMES})[\"']?\s*:[ \t]*)(?P<value>[^\s][^\r\n]*)", re.MULTILINE)
+_KEYED = re.compile(
+    rf"(?P<key>\b(?:{_NAMES})[\"']?[ \t]*:[ \t]*)"
+    r"(?P<value>\"(?:[^\"\\\r\n]|\\.)*\"|'(?:[^'\r\n]|'')*'|[^\s\"'][^\s}\]]*?(?=,?[\s}\]]|$))"
+)
 _LEAST = 8
 _Splices = list[tuple[int, int, str]]
 
@@ -55,7 +58,8 @@ def mask(text: str, known: tuple[str, ...] = ()) -> str:
     try:
         data = read_document(text).data
     except DocumentError:
-        masked = _LINE.sub(lambda found: f"{found['key']}{MARKER}", text)
+        masked = _by_lines(text)
+        known = (*known, *(found["value"].strip("\"'") for found in _KEYED.finditer(text)))
     else:
         found = dict(secrets_in(data))
         known = (*known, *found.values())
@@ -103,26 +107,48 @@ def unmask(text: str, standing: str, file: str, known: tuple[str, ...] = ()) -> 
     if MARKER not in text:
         return text
     try:
-        before = read_document(standing).data
-    except DocumentError:
-        return _unmask_lines(text, standing, file)
-    try:
-        after = read_document(text).data
+        document = read_document(text)
     except DocumentError as error:
         raise ConfigError([_line(file, one.line, one.path, one.message) for one in error.problems]) from None
+    after = document.data
+    wanted = [path for path, value in secrets_in(after) if value == MARKER]
+    for path in _marked(after, ()):
+        if path not in wanted:
+            message = f"holds {MARKER}, but no secret stands there; write the value"
+            raise ConfigError([_line(file, document.lines.get(path, 1), path, message)])
+    try:
+        before = read_document(standing).data
+    except DocumentError:
+        return _unmask_lines(text, wanted, standing, file, known)
     places, now = read_places(standing), read_places(text)
     values = dict(secrets_in(before))
     splices: _Splices = []
-    for path, value in secrets_in(after):
+    for path in wanted:
         place = place_at(now, path)
-        if value != MARKER or place is None:
-            continue
+        if place is None or place.kind != "scalar":
+            raise ConfigError(
+                [_line(file, document.lines.get(path, 1), path, "must stand here itself, not as an alias")]
+            )
         source = _source(path, before, after, values)
         if source is None:
             raise ConfigError([_line(file, line_at(text, place.start), path, "is marked as unchanged, but none stood")])
         splices.append((place.start, place.end, _raw(standing, place_at(places, source), values[source])))
     splices += _comments_back(text, now, standing, places, (*known, *values.values()))
-    return _none_left(_spliced(text, splices), file)
+    return _spliced(text, splices)
+
+
+def _marked(data: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Give every place in the data, keys too, where the marker is or is a part of a text."""
+    if isinstance(data, dict):
+        for key, value in data.items():
+            if MARKER in str(key):
+                yield (*path, key)
+            yield from _marked(value, (*path, key))
+    elif isinstance(data, list):
+        for number, item in enumerate(data):
+            yield from _marked(item, (*path, number))
+    elif isinstance(data, str) and MARKER in data:
+        yield path
 
 
 def _source(path: KeyPath, before: Any, after: Any, values: dict[KeyPath, str]) -> KeyPath | None:
@@ -171,44 +197,30 @@ def _comments_back(
     return splices
 
 
-def _unmask_lines(text: str, standing: str, file: str) -> str:
-    """Put secrets back, line by line, where what stands cannot be read as YAML."""
-    lines: dict[str, str] = {}
-    for found in _LINE.finditer(standing):
-        lines.setdefault(f"{found['key']}{MARKER}".strip(), found[0].strip())
-    restored: set[int] = set()
-    out = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        original = lines.get(line.strip()) if MARKER in line else None
-        if original is not None:
-            restored.add(number)
-            line = line.replace(line.strip(), original)
-        out.append(line)
-    result = _none_left("\n".join(out), file)
-    document = read_document(result)
-    allowed = {document.lines.get(path) for path, _ in secrets_in(document.data)}
-    for number in sorted(restored - allowed):
-        raise ConfigError([_line(file, number, (), "holds the marker of a secret where none may stand")])
-    return result
+def _by_lines(text: str) -> str:
+    return _KEYED.sub(lambda found: f'{found["key"]}"{MARKER}"', text)
 
 
-def _none_left(text: str, file: str) -> str:
-    if MARKER in text:
-        number = line_at(text, text.index(MARKER))
-        raise ConfigError([_line(file, number, (), f"holds {MARKER}, but no secret stood there; write the value")])
-    for place in every(_places(text)):
-        if MARKER in place.value:
-            number = line_at(text, place.start)
-            raise ConfigError([_line(file, number, (), f"holds {MARKER}, but no secret stood there; write the value")])
-    return text
-
-
-def _places(text: str) -> Place | None:
-    try:
-        read_document(text)
-    except DocumentError:
-        return None
-    return read_places(text)
+def _unmask_lines(text: str, wanted: list[KeyPath], standing: str, file: str, known: tuple[str, ...]) -> str:
+    """Put secrets back where what stands cannot be read as YAML: into the lines that it has too."""
+    lines: dict[str, list[str]] = {}
+    for line, masked in zip(standing.split("\n"), mask(standing, known).split("\n"), strict=False):
+        values = [found["value"] for found in _KEYED.finditer(line)]
+        if values:
+            lines.setdefault(masked.strip(), values)
+    splices: _Splices = []
+    root, by_line = read_places(text), Lines(text)
+    for path in wanted:
+        place = place_at(root, path)
+        if place is None or place.kind != "scalar":
+            continue
+        start, end = by_line.start(place.start), by_line.end(place.start)
+        values = lines.get(text[start:end].strip(), [])
+        number = text.count(MARKER, start, place.start)
+        if number >= len(values):
+            raise ConfigError([_line(file, line_at(text, start), path, "is marked as unchanged, but none stood")])
+        splices.append((place.start, place.end, values[number]))
+    return _spliced(text, splices)
 
 
 def _line(file: str, line: int, path: KeyPath, message: str) -> str:
