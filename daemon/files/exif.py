@@ -60,7 +60,7 @@ def jpeg_thumbnail(fd: int) -> bytes:
         if not 0 < at < length or not 0 < size <= min(_LARGEST_THUMBNAIL, length - at):
             continue
         picture = os.pread(fd, size, start + at)
-        if picture.startswith(b"\xff\xd8\xff"):
+        if picture.startswith(b"\xff\xd8\xff") and len(picture) == size:
             return picture
     return b""
 

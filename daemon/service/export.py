@@ -124,8 +124,8 @@ def checksum_line(blake3: bytes, path: str) -> bytes | None:
     r"""Give a line of a list as b3sum writes it, ``None`` for a path that it could not read back.
 
     A path with a backslash or a newline is escaped and its line begins with a backslash. Of what is not UTF-8 b3sum
-    refuses to read the replacement, and a carriage return at the end it takes for a part of the line's end
-    (b3sum/what_does_check_do.md).
+    refuses to read the replacement (b3sum/what_does_check_do.md), and newer ones take a carriage return at the end for
+    a part of the line's end. ``-`` alone would be standard input.
     """
     try:
         path.encode()
@@ -133,6 +133,7 @@ def checksum_line(blake3: bytes, path: str) -> bytes | None:
         return None
     if path.endswith("\r") or "\ufffd" in path or "\0" in path:
         return None
+    path = "./-" if path == "-" else path
     escaped = path.replace("\\", "\\\\").replace("\n", "\\n")
     mark = "\\" if escaped != path else ""
     return f"{mark}{blake3.hex()}  {escaped}\n".encode()
