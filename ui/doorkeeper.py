@@ -7,8 +7,9 @@ import hmac
 import logging
 import secrets
 import sys
+from contextvars import ContextVar
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, cast
 
 import anyio
 import anyio.to_thread
@@ -16,7 +17,7 @@ from aiohttp_session import get_session
 
 from daemon.errors import NeedsPerson, RelayError, Transient
 from ui.access import client_address, may_enter, parse_host, parse_peer, scheme_of
-from ui.identity import FACTS, Facts, Who, nobody, protection_of, without_log_in
+from ui.identity import FACTS, Facts, Who, nobody, protection_of, without_log_in, would_lock_out
 from ui.keys import load_keys
 from ui.passwords import Line
 from ui.sessions import Cookies
@@ -46,6 +47,10 @@ WRITE_TIME = 10.0
 TICK = 1.0
 LOOK_AT_KEYS = 3600.0
 """Seconds between two looks whether it is time for a new key."""
+
+
+ASKING: ContextVar[Who | None] = ContextVar("asking", default=None)
+"""Who asks, in the task (and the worker threads) that answers them."""
 
 
 class Unauthorized(Exception):
@@ -94,6 +99,8 @@ class Doors:
             try:
                 await self.open()
                 registers = self.registers()
+                if (config := self.service().config) is not None:
+                    config.guard = guard
                 changed = await self._look_at_password(registers)
                 if await registers.expire() or changed or self._settings() is not before:
                     before = self._settings()
@@ -146,7 +153,7 @@ class Doors:
 
         It counts at once, though the file is read again only in a moment. Raises what the configuration says.
         """
-        config: Any = getattr(self.service(), "config", None)
+        config = self.service().config
         if config is None:
             raise NeedsPerson(
                 "password.not_here", "the password cannot be set here", hint="use `photon-relay password`"
@@ -307,6 +314,16 @@ class Doors:
         facts = self.facts(request)
         own = request.transport is not None and request.transport.get_extra_info("sslcontext") is not None
         return facts.secure and (self.own_certificate() if own else True)
+
+
+def guard(new: Settings) -> None:
+    """Raise ``NeedsPerson`` ``ui.lockout`` where these settings would shut out the very person who saves them.
+
+    What is saved by hand or by a command has nobody to shut out: nobody asks through the page then.
+    """
+    who = ASKING.get()
+    if who is not None and (why := would_lock_out(new, who)):
+        raise NeedsPerson("ui.lockout", why, hint="change it in the settings file by hand if it is meant so")
 
 
 def _digest(code: str) -> bytes:

@@ -18,7 +18,7 @@ from daemon.text import shown
 from ui.access import fetched_by_another_site, host_is_ours, host_line, may_enter, origin_is_ours
 from ui.api.errors import answer
 from ui.door_handlers import Handlers
-from ui.doorkeeper import Doors, Unauthorized
+from ui.doorkeeper import ASKING, Doors, Unauthorized
 from ui.identity import WHO, Who, nobody, would_lock_out
 from ui.routes import Route, route_of
 from ui.sessions import csrf_fits
@@ -141,6 +141,7 @@ class _Gate:
         except Unauthorized:
             return answer(401, "token.wrong", "this API token is not (or no longer) valid", **_BEARER)
         request[WHO] = who
+        ASKING.set(who)
         if not who.may(route.scope):
             return self._not_enough(who)
         if route.csrf and who.kind != "token" and request.method not in SAFE:
