@@ -44,7 +44,8 @@ async def storm(folder: Path, rate: int, seconds: float) -> Storm:
         reading = asyncio.create_task(_read(house, got))
         lags: list[float] = []
         asking = asyncio.create_task(_ask(house, lags))
-        await asyncio.sleep(0.3)
+        while not got:  # noqa: ASYNC110
+            await asyncio.sleep(STEP)
         loop = asyncio.get_running_loop()
         began, told, lag, at_first = loop.time(), 0, 0.0, 0
         while (now := loop.time()) < began + seconds:

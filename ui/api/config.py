@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
+from ui.api.errors import BadRequest
 from ui.api.operations import Operation, dumps
 from ui.api.shapes.config import (
     Changes,
@@ -60,7 +61,9 @@ async def _schema(call: Call) -> Any:
 
 
 async def _diff(call: Call) -> Any:
-    return await call.service.config.diff(**call.body.model_dump(exclude_none=True))
+    if (call.body.yaml is None) == (call.body.changes is None):
+        raise BadRequest("request.invalid", "either `yaml` or `changes` is wanted")
+    return await call.service.config.diff(call.body.yaml, call.body.changes)
 
 
 async def _versions(call: Call) -> Any:
