@@ -14,13 +14,16 @@ export const AFTER = {
 
 export const STATES = ["found", "settled", "examined", "placed", "imported", "archived", "released", "done", "waiting", "held", "refused", "restored"];
 
+/** A sentence of the daemon; `words` in backquotes become code. */
+export const prose = (text) => (text ?? "").split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
+
 /** A box that says something: kind "info", "ok", "warning" or "error". The words come before the colour. */
 export function notice(kind, ...children) {
   return h("div", { class: `notice ${kind}`, role: kind === "error" ? "alert" : "status", "data-test": `notice-${kind}` }, h("div", null, children));
 }
 
 export function faultNotice(error, again = null) {
-  return notice("error", h("strong", null, error.message), error.hint && h("p", null, error.hint),
+  return notice("error", h("strong", null, prose(error.message)), error.hint && h("p", null, prose(error.hint)),
     error.code && h("p", null, h("span", { class: "code" }, error.code)), again && button("Try again", again, { kind: "small" }));
 }
 
@@ -84,7 +87,7 @@ function byHand(text) {
 
 /** Facts as a description list; pairs whose second half is empty are left out. */
 export function facts(...pairs) {
-  return h("dl", { class: "facts" }, pairs.filter((pair) => pair && pair[1] !== null && pair[1] !== undefined && pair[1] !== "")
+  return h("dl", { class: "facts" }, pairs.filter((pair) => pair?.[1])
     .map(([term, what]) => h("div", null, h("dt", null, term), h("dd", null, what))));
 }
 
@@ -227,7 +230,8 @@ export function follow(run) {
     while (run.state === "running") {
       await soon();
       try {
-        run = (await get(`/runs/${run.id}`)).run ?? run;
+        const answer = await get(`/runs/${encodeURIComponent(run.id)}`);
+        run = answer.run ?? answer;
         misses = 0;
       } catch (error) {
         if (++misses > 5 || error.status === 404) throw error;

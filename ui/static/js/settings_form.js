@@ -1,14 +1,12 @@
 /* The settings as a form, made from their own description; it only collects edits, settings.js stores them. */
 import { may, post, session } from "./api.js";
 import { button, h, mount, setAttr } from "./dom.js";
-import { faultNotice, notice, toggle } from "./kit.js";
+import { faultNotice, notice, prose, toggle } from "./kit.js";
 import { scheduleField } from "./schedule.js";
 import { at, fault, letsIn, parse, same, sections } from "./schema_form.js";
 
 const BY_HAND = "Only by hand in the file: it starts programs or names files.";
 
-/** A sentence of the description; `words` in backquotes become code. */
-const prose = (text) => text.split("`").map((part, i) => (i % 2 ? h("code", null, part) : part));
 const brief = (value) => (Array.isArray(value) ? value.map((item) => (typeof item === "object" ? JSON.stringify(item) : item)).join(", ") || "none" : value === "" ? "empty" : typeof value === "object" ? "none" : String(value));
 
 /**

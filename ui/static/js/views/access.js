@@ -9,6 +9,8 @@ const HOW = {
 };
 const SCOPES = { read: "Look only", control: "Run, pause, retry, restore", admin: "Everything, settings too" };
 
+let lately = null; // said after the password changed, which may draw this view anew
+
 export default {
   title: "Access",
   mount(root) {
@@ -16,9 +18,9 @@ export default {
     root.append(viewHead("Access", session.password_set && session.authenticated && button("Log out", logOut, { "data-test": "log-out" })), body);
     draw();
 
-    function draw(said = null) {
+    function draw() {
       const [kind, words] = HOW[session.protection] ?? HOW.none;
-      mount(body, said, notice(kind, words), panel("You", {}, facts(["Address", h("code", null, session.address)], ["May", SCOPES[session.scope] ?? "nothing yet"], ["Connection", session.secure ? "https" : "http, not encrypted"])),
+      mount(body, lately && notice("ok", lately), notice(kind, words), panel("You", {}, facts(["Address", h("code", null, session.address)], ["May", SCOPES[session.scope] ?? "nothing yet"], ["Connection", session.secure ? "https" : "http, not encrypted"])),
         (may("admin") || session.can_set_password) && password(), may("admin") && sessions(), may("admin") && tokens());
     }
 
@@ -34,8 +36,10 @@ export default {
         if (first.value !== second.value) return void (mount(said, notice("warning", "The two are not the same.")), second.focus());
         try {
           await put("/password", { password: first.value, ...(current && { current: current.value }), ...(code && { code: code.value.trim() }) });
+          lately = "The password is set. Other log-ins have ended.";
+          setTimeout(() => { lately = null; }, 5000);
           await refreshSession();
-          draw(notice("ok", "The password is set. Other log-ins have ended."));
+          draw();
         } catch (error) {
           mount(said, faultNotice(error));
         }

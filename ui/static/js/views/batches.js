@@ -44,7 +44,7 @@ function one(root, id) {
   const at = `/batches/${encodeURIComponent(id)}`;
   const stop = new AbortController();
   const body = h("div");
-  const run = h("div");
+  const run = h("div", { class: "run-place" });
   const rows = new Map();
   const again = () => load(body, () => get(at, null, { signal: stop.signal }), draw);
   root.append(viewHead("Batch", h("a", { class: "button", href: "#/batches" }, "All batches")), run, body);
@@ -62,7 +62,7 @@ function one(root, id) {
       lookOnly(),
       panel("What was moved", { name: "batch", aside: badge(batch) },
         batch.message && notice("warning", h("strong", null, batch.message), batch.next_try && h("p", null, "Next try ", timeAgo(batch.next_try), "."), batch.code && h("span", { class: "code" }, batch.code)),
-        facts(["Photos", number(batch.photos)], ["Size", bytes(batch.bytes)], ["Duplicates", number(batch.duplicates)], ["Held", number(batch.held)], ["Copied back", number(batch.restored)],
+        facts(["Photos", number(batch.photos)], ["Size", bytes(batch.bytes)], ["Duplicates", batch.duplicates && number(batch.duplicates)], ["Held", batch.held && number(batch.held)], ["Copied back", batch.restored && number(batch.restored)],
           ["Users", batch.users?.join(", ")], ["Began", dateTime(batch.created_at)], ["Ended", batch.ended_at && dateTime(batch.ended_at)], ["Folder", h("span", { class: "path" }, batch.name)]),
         may("control") && left && h("div", { class: "actions" }, button("Undo this batch", () => undo(batch), { kind: "danger", "data-test": "undo" }))),
       panel("Photos", { aside: h("a", { href: `#/photos?batch=${encodeURIComponent(id)}` }, "Search in them") }, h("ul", { class: "rows" }, batch.rows.map((photo) => {
@@ -75,11 +75,11 @@ function one(root, id) {
 
   async function undo(batch) {
     let begun = null;
-    const done = await ask("Undo this batch?", [
+    const yes = await ask("Undo this batch?", [
       h("p", null, `${count(batch.photos, "photo")} (${bytes(batch.bytes)}) ${batch.photos === 1 ? "is" : "are"} copied from the archive back to where they came from, for ${people(batch.users)}.`),
       h("ul", null, h("li", null, "The archive keeps its copies; nothing is deleted."), h("li", null, "A file that stands there under the same name is not overwritten."), h("li", null, "The program will not take these files again."))],
     { yes: "Undo", kind: "danger", deed: async () => { begun = (await post(`${at}/restore`)).run; } });
-    if (!done) return;
+    if (!yes) return;
     const followed = follow(begun);
     mount(run, panel("Copying back", { name: "undo-run" }, followed.element));
     await followed.done.catch(() => {});

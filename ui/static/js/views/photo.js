@@ -5,8 +5,8 @@ import { AFTER, copyButton, facts, load, lookOnly, notice, picture } from "../ki
 import { store } from "../live.js";
 
 const STEPS = {
-  found: "Seen for the first time", settled: "Nothing changed any more", examined: "Read and hashed", placed: "Copied to where PhotoPrism imports from",
-  imported: "Imported", archived: "Proved, byte for byte, in the archive", released: "The original was dealt with", done: "Shown in the galleries",
+  found: "Seen for the first time", settled: "Nothing changed any more", examined: "Read and hashed", placed: "Copied for the archive",
+  imported: "Taken in by the archive", archived: "Proved, byte for byte, in the archive", released: "The original was dealt with", done: "Shown in the galleries",
   waiting: "Waits, and is tried again by itself", held: "Held until a person decides", refused: "Will not be moved", restored: "Copied back to where it came from",
 };
 const ROLES = { main: "", side: "side file" };
