@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SELF_SIGNED = "self-signed"
 DAYS = 397
 """Days that a self-signed certificate lives; browsers refuse longer ones from anybody else, too."""
 RENEW = 30
@@ -72,7 +71,7 @@ class Tls:
 
     def _look(self, ui: Ui) -> ssl.SSLContext:
         now = self._clock.now()
-        made = is_self_signed(ui.tls.cert)
+        made = ui.tls.self_signed
         paths = self_signed_files(self._state, ui, now) if made else (ui.tls.cert, ui.tls.key)
         signature = _signature(paths)
         if self._context is not None and paths == self._paths and signature == self._signature:
@@ -88,11 +87,6 @@ class Tls:
         certificate = x509.load_pem_x509_certificate(Path(paths[0]).read_bytes())
         self._own = certificate.issuer != certificate.subject
         return context
-
-
-def is_self_signed(cert: str) -> bool:
-    """Tell whether ``ui.tls.cert`` asks for a self-signed certificate; its path may have been made absolute."""
-    return cert.rpartition("/")[2] == SELF_SIGNED
 
 
 def new_context() -> ssl.SSLContext:

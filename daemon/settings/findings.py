@@ -245,7 +245,10 @@ def _ntfy(settings: Settings) -> Iterator[Finding]:
 
 def _ui(settings: Settings) -> Iterator[Finding]:
     ui = settings.ui
-    if bool(ui.tls.cert) != bool(ui.tls.key):
+    if ui.tls.self_signed:
+        if ui.tls.key:
+            yield Finding((_key("ui.tls.key"), _key("ui.tls.cert")), "must be empty with `cert: self-signed`")
+    elif bool(ui.tls.cert) != bool(ui.tls.key):
         missing, given = ("key", "cert") if ui.tls.cert else ("cert", "key")
         message = f"must not be empty where ui.tls.{given} is given"
         yield Finding((_key("ui.tls", missing), _key("ui.tls", given)), message)

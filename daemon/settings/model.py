@@ -49,5 +49,7 @@ class Settings(Section):
         base = folder.absolute()
         tls = self.ui.tls
         files = {name: str(base / value) for name, value in (("cert", tls.cert), ("key", tls.key)) if value}
+        if tls.self_signed:
+            files = {}
         ui = self.ui.model_copy(update={"tls": tls.model_copy(update=files)}) if files else self.ui
         return self.model_copy(update={"state": str(base / self.state), "ui": ui})

@@ -299,12 +299,16 @@ class Notify(Section):
     ntfy: Ntfy = Field(default=Ntfy(), description="Messages to your phone through ntfy.")
 
 
+SELF_SIGNED = "self-signed"
+
+
 class Tls(Section):
     """Certificate for https without a proxy in front."""
 
     cert: str = key(
         "",
-        "The certificate's file (PEM, the whole chain), relative to this file. Empty: no https.",
+        "The certificate's file (PEM, the whole chain), relative to this file. self-signed: one is made and renewed by "
+        "itself; browsers warn of it. Empty: no https.",
         "tls/fullchain.pem",
     )
     key: str = Field(
@@ -312,6 +316,11 @@ class Tls(Section):
         description="The file of the certificate's private key (PEM), relative to this file.",
         examples=["tls/privkey.pem"],
     )
+
+    @property
+    def self_signed(self) -> bool:
+        """Whether a certificate is to be made here."""
+        return self.cert == SELF_SIGNED
 
 
 class Ui(Section):
