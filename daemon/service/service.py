@@ -25,6 +25,7 @@ from daemon.service.now import Now, last_batch, last_sweep
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.service.users import UserDesk
+from daemon.service.verdicts import Verdicts
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -272,11 +273,12 @@ class Service:
 
     async def _preview(self, users: Sequence[str], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
         """Say of each file that stands there what would become of it, and why; nothing is touched."""
-        count = 0
+        count, verdicts = 0, Verdicts()
         async for user, path, words in self._sweeper.preview(users or None, self._examine):
             count += 1
+            verdicts.add(words)
             await say(f"{shown(user)}: {shown(path)}: {words}")
-        return {"dry_run": True, "files": count, "failed": 0}
+        return {"dry_run": True, "files": count, "failed": 0, "by_reason": verdicts.by_reason()}
 
     async def retry(self, identity: int) -> None:
         """Let one held or waiting photo go on."""
@@ -291,6 +293,7 @@ class Service:
         for identity in ids:
             try:
                 path = await self._restore.photo(identity, who)
+                await self.photos.tell_restored(identity)
                 await say(f"photo {identity}: back as {shown(path)}")
             except RelayError as error:
                 failed += 1
