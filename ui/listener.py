@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.errors import NeedsPerson, RelayError
 from daemon.pauses import pause
 from daemon.text import shown
+from ui.wire import Wire
 
 if TYPE_CHECKING:
     import ssl
@@ -80,10 +81,11 @@ class Listener:
     async def _open(
         self, server: web.Server, address: tuple[str, int], context: ssl.SSLContext | None
     ) -> asyncio.Server:
-        def connection() -> asyncio.Protocol:
-            return server() if len(server.connections) < MAX_CONNECTIONS else _Refuse()
-
         loop = asyncio.get_running_loop()
+
+        def connection() -> asyncio.Protocol:
+            return Wire(server, loop) if len(server.connections) < MAX_CONNECTIONS else _Refuse()
+
         extra: dict[str, Any] = (
             {} if context is None else {"ssl": context, "ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 3.0}
         )

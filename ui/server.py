@@ -35,8 +35,6 @@ log = logging.getLogger(__name__)
 
 HANDLER = 60.0
 """Seconds for an answer to be begun; what takes longer runs in the background and is asked for."""
-KEEPALIVE = 20.0
-"""Seconds for which a connection may be idle, or take to send the head of a request."""
 LARGEST = 1 << 20
 """Bytes of the largest body, the configuration's; most addresses take far less."""
 FAREWELL = 2.0
@@ -69,14 +67,7 @@ class Page:
         """Serve until cancelled; then every live connection is told that the daemon goes away."""
         assets = await anyio.to_thread.run_sync(static_files.load)
         app = self.application(static_files.routes(assets))
-        runner = web.AppRunner(
-            app,
-            access_log=None,
-            keepalive_timeout=KEEPALIVE,
-            shutdown_timeout=FAREWELL,
-            handler_cancellation=True,
-            auto_decompress=False,
-        )
+        runner = web.AppRunner(app, shutdown_timeout=FAREWELL, handler_cancellation=True)
         await runner.setup()
         try:
             server = runner.server

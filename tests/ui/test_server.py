@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
+import json
 import signal
 import socket
 import subprocess
@@ -12,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import aiohttp
 import anyio
+import pytest
 
 from daemon.demo.playground import fixed
 from tests.e2e.world import ROOT
@@ -185,3 +188,48 @@ async def test_at_the_end_live_connections_are_told(tmp_path: Path) -> None:
     finally:
         process.kill()
         process.wait()
+
+
+@pytest.mark.parametrize(
+    "sent", [b"nonsense\r\n\r\n", b"GET / HTTP/1.1\r\nHost: a\r\nX: " + b"y" * 20_000 + b"\r\n\r\n"]
+)
+async def test_what_is_no_request_gets_an_answer_in_the_same_form(
+    house: House, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+    writer.write(sent)
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    writer.close()
+    assert head.startswith((b"HTTP/1.0 400", b"HTTP/1.1 400"))
+    assert b"Content-Security-Policy: default-src 'none'" in head
+    assert b"aiohttp" not in head
+    assert json.loads(body)["error"]["code"] == "request.malformed"
+    assert not [one for one in caplog.records if one.levelname in {"ERROR", "CRITICAL"}]
+
+
+async def test_who_connects_and_says_nothing_is_hung_up_on(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.wire.KEEPALIVE", 0.5)
+    for beginning in (b"", b"GET /healthz HTTP/1.1\r\nHost: 127"):
+        reader, writer = await asyncio.open_connection("127.0.0.1", house.port)
+        writer.write(beginning)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+async def test_only_so_many_connections_are_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ui.listener.MAX_CONNECTIONS", 20)
+    held = [await asyncio.open_connection("127.0.0.1", house.port) for _ in range(40)]
+    hung_up = 0
+    for reader, writer in held:
+        with contextlib.suppress(TimeoutError, ConnectionError):
+            async with asyncio.timeout(0.05):
+                await reader.read(1)
+                hung_up += 1
+                continue
+        writer.close()
+    assert hung_up >= 20
+    for _, writer in held:
+        writer.close()
+    await asyncio.sleep(0.1)
+    async with house.session.get("/healthz") as answer:
+        assert answer.status == 200
