@@ -78,6 +78,10 @@ class Courier:
                 await anyio.to_thread.run_sync(self._failed, parcel, error, seconds, dropped)
                 self._told(error)
                 await self._pause(seconds)
+            except Exception:
+                # What cannot even be put into words (written by another version) must not hold up all that follows.
+                log.exception("%s: a message (%s) could not be made and was dropped", self.channel, parcel.kind)
+                await anyio.to_thread.run_sync(self._ledger.outbox.drop, self.channel, parcel.id)
             else:
                 failures = 0
                 await anyio.to_thread.run_sync(self._ledger.outbox.gone, parcel.id)

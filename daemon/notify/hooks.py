@@ -50,6 +50,8 @@ TIMESTAMP = "X-Photon-Relay-Timestamp"
 MOST_TRIES = 5
 """Tries of a call that answered that it failed; one that cannot be reached is tried until its event is a day old."""
 STALE = 86400.0
+WAITING = 20_000
+"""Events that wait for one hook at most."""
 _ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TZ", "HOME", "TMPDIR")
 _HEARD = 2000
 """Bytes of a command's complaints that are kept."""

@@ -43,6 +43,8 @@ log = logging.getLogger(__name__)
 
 HEARD = 2000
 """Events that wait to be written down at most."""
+AT_ONCE = 200
+"""Events that are written down in one transaction at most: the relay's own steps wait no longer than for one."""
 PATIENCE = 600.0
 """Seconds after a start until what has not shown again counts as over: longer than any pause between two tries."""
 LATE = 6 * 3600.0
@@ -101,8 +103,7 @@ class Messages:
             if not heard:
                 await bell.wait(seen, EVERY)
                 continue
-            taken = list(heard)
-            heard.clear()
+            taken = [heard.popleft() for _ in range(min(len(heard), AT_ONCE))]
             await anyio.to_thread.run_sync(self._teller.take, taken)
             self._wake.set()
 
@@ -290,6 +291,8 @@ class Messages:
             self._issues.report(self._unwell[channel], error)
 
     def _well(self, channel: str) -> None:
+        if channel == NTFY:
+            self._trouble = self._trouble_since = None
         self._issues.clear(NTFY if channel == NTFY else self._unwell.pop(channel, ""))
 
     # -- the digest ---------------------------------------------------------------------------------------------

@@ -307,7 +307,7 @@ class Teller:
         now = self._clock.wall()
         # A hook that is in the list twice is called once.
         for channel in dict.fromkeys(map(hooks.channel_of, hearing)):
-            self._ledger.outbox.put(channel, name, data, now, stale_at=now + hooks.STALE)
+            self._ledger.outbox.put(channel, name, data, now, stale_at=now + hooks.STALE, limit=hooks.WAITING)
 
     def _more(self, name: str, data: dict[str, Any]) -> dict[str, Any]:
         """Give what a hook wants to know besides what the event itself tells."""

@@ -194,6 +194,14 @@ def test_a_channel_holds_so_many_and_counts_what_it_drops(tmp_path: Path) -> Non
     ledger.close()
 
 
+async def test_what_cannot_be_put_into_words_holds_up_nothing(house: House, server: NtfyStandIn) -> None:
+    house.ledger.outbox.put("ntfy", "issue.error", {"of another": "version"}, house.clock.wall())
+    house.ledger.outbox.put("ntfy", "sweep.missed", {"count": 2}, house.clock.wall())
+    async with house.running():
+        await until(lambda: len(server.messages) == 1)
+    assert server.messages[0]["title"] == "The watcher missed 2 photos"
+
+
 # -- the test message -----------------------------------------------------------------------------------------------
 
 
