@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from daemon.clock import iso
-from daemon.service.filters import invalid
+from daemon.service.filters import by_hash, invalid
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ class Export:
             )
 
     async def _all(self, wanted: Wanted) -> AsyncIterator[Sequence[Photo]]:
+        wanted = await anyio.to_thread.run_sync(by_hash, wanted, self._ledger.photo_list)
         before: int | None = None
         while True:
             page = await anyio.to_thread.run_sync(self._ledger.photo_list.page, wanted, before, AT_ONCE)

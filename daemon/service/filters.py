@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta, tzinfo
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -39,23 +39,29 @@ class Filters:
     until: str | None = None
     batch: int | None = None
 
-    def wanted(self, photos: PhotoList, timezone: str) -> Wanted:
-        """Give the filters as the ledger takes them (blocking); raises ``NeedsPerson`` ``request.invalid``."""
+    def wanted(self, timezone: str) -> Wanted:
+        """Give the filters as the ledger takes them, ``q`` as a part of a name; see :func:`by_hash`.
+
+        Raises ``NeedsPerson`` ``request.invalid``.
+        """
         q = (self.q or "").strip()
         if len(q) > _LONGEST:
             raise invalid(f"q is longer than {_LONGEST} characters")
-        # Where no hash begins so, it may still be part of a name: IMG_20261105.
-        hashes = photos.hashes(q.lower()) if _HEX.fullmatch(q) else ()
         zone = ZoneInfo(zone_name(timezone, os.environ))
         return Wanted(
             state=_state(self.state),
             user=self.user or None,
             batch=None if self.batch is None else within_int64(self.batch),
-            name="" if hashes else q,
-            hashes=hashes or None,
+            name=q,
             since=moment(self.since, zone, "since"),
             until=moment(self.until, zone, "until", end=True),
         )
+
+
+def by_hash(wanted: Wanted, photos: PhotoList) -> Wanted:
+    """Take hex digits for a hash's beginning where some hash begins so; else they are of a name. Blocking."""
+    hashes = photos.hashes(wanted.name.lower()) if _HEX.fullmatch(wanted.name) else ()
+    return replace(wanted, name="", hashes=hashes) if hashes else wanted
 
 
 def invalid(why: str) -> NeedsPerson:

@@ -14,7 +14,7 @@ from daemon.files.opening import directory_below, look
 from daemon.ledger.model import State
 from daemon.service.again import RETRIABLE, can_be_restored, try_again
 from daemon.service.export import Export
-from daemon.service.filters import Filters, within_int64
+from daemon.service.filters import Filters, by_hash, within_int64
 from daemon.service.thumbnails import Thumbnails
 from daemon.text import shown
 
@@ -89,7 +89,7 @@ class PhotoDesk:
         return await anyio.to_thread.run_sync(self._page, filters, before, limit)
 
     def _page(self, filters: Filters, before: int | None, limit: int) -> dict[str, Any]:
-        wanted = filters.wanted(self._ledger.photo_list, self._current.settings.ui.timezone)
+        wanted = by_hash(filters.wanted(self._current.settings.ui.timezone), self._ledger.photo_list)
         page = self._ledger.photo_list.page(wanted, before, limit)
         return {
             "photos": [photo_row(photo) for photo in page.photos],
@@ -147,10 +147,9 @@ class PhotoDesk:
     def export(self, form: str, filters: Filters) -> AsyncIterator[bytes]:
         """Give all photos that match as ``csv`` or as a checksum list (``b3sum``), in blocks.
 
-        Raises ``NeedsPerson`` ``request.invalid`` at once, not first when the blocks are read. Blocking, but short.
+        Raises ``NeedsPerson`` ``request.invalid`` at once, not first when the blocks are read.
         """
-        wanted = filters.wanted(self._ledger.photo_list, self._current.settings.ui.timezone)
-        return self._export.blocks(form, wanted)
+        return self._export.blocks(form, filters.wanted(self._current.settings.ui.timezone))
 
     # -- doing --------------------------------------------------------------------------------------------------
 
@@ -166,7 +165,6 @@ class PhotoDesk:
                 f"{shown(photo.name)} of {shown(photo.user)} is {photo.state}: it needs no other try",
             )
         self._wake.set()
-        self._bus.tell("photo.retried", id=photo.id, user=shown(photo.user), name=shown(photo.name), code=photo.code)
         return photo_row(await self._photo(identity))
 
     def _again(self, photo: Photo, who: str) -> bool:
@@ -187,8 +185,13 @@ class PhotoDesk:
         photo = await self._photo(identity)
         path = await self._restore.photo(photo.id, who)
         self._wake.set()
-        self._bus.tell("photo.restored", id=photo.id, user=shown(photo.user), name=shown(photo.name), code="")
-        return {"photo": photo_row(await self._photo(identity)), "path": shown(path, _LONG)}
+        return {"photo": photo_row(await self.tell_restored(identity)), "path": shown(path, _LONG)}
+
+    async def tell_restored(self, identity: int) -> Photo:
+        """Tell whoever looks on that a photo was put back; give it as it is now."""
+        photo = await self._photo(identity)
+        self._bus.tell("photo.restored", id=photo.id, user=photo.user, name=shown(photo.name), code="")
+        return photo
 
     async def _photo(self, identity: int) -> Photo:
         photo = await anyio.to_thread.run_sync(self._ledger.photos.get, within_int64(identity))

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from daemon.ledger.ledger import Ledger
-from daemon.service.filters import Filters
+from daemon.service.filters import Filters, by_hash
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -93,7 +93,7 @@ def pages(state: Path, photos: int, rounds: int = 9) -> list[Took]:
             seconds = []
             for _ in range(rounds):
                 began = time.perf_counter()
-                wanted = filters.wanted(ledger.photo_list, "UTC")
+                wanted = by_hash(filters.wanted("UTC"), ledger.photo_list)
                 ledger.photo_list.page(wanted, before, 50)
                 seconds.append(time.perf_counter() - began)
             found.append(_took(name, seconds))

@@ -67,15 +67,17 @@ async def test_a_batch_that_waits_says_why(service: Service, folder_world: World
 async def test_a_whole_batch_is_put_back(service: Service, folder_world: World) -> None:
     identity = await a_batch(folder_world)
     (folder_world.archive_root / next(iter(folder_world.archived()))).rename(folder_world.root / "lost.jpg")
-    run = (await service.batches.restore(identity, WHO))["run"]
+    with service.bus.listen() as events:
+        run = await ended(service, (await service.batches.restore(identity, WHO))["run"])
+        told = [event.data["id"] for event in events._queue if event.type == "photo.restored"]
     assert (run["kind"], run["who"]) == ("restore", WHO)
-    run = await ended(service, run)
     assert run["state"] == "done"
     assert run["result"]["batch"] == identity
     assert run["result"]["restored"] + run["result"]["failed"] == 4
     assert run["result"]["failed"] in {1, 2}, "the lost one, and its twin if it was that"
     assert run["line_count"] == 4
     back = [photo for photo in folder_world.ledger.photos.of_batch(identity) if photo.state is State.RESTORED]
+    assert told == [photo.id for photo in back]
     assert all(folder_world.path(photo.user, photo.path).exists() for photo in back)
     assert (await service.batches.list())["batches"][0]["restored"] == len(back)
     assert {line["who"] for line in (await service.log.audit())["lines"] if line["deed"] == "restored"} == {WHO}

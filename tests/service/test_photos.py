@@ -193,7 +193,7 @@ async def test_dates_are_days_where_the_page_is(make_world: MakeWorld) -> None:
         assert await names(since="2026-11-24") == []
 
 
-async def test_a_retry_and_a_restore_are_told_to_whoever_looks_on(service: Service, folder_world: World) -> None:
+async def test_a_restore_is_told_to_whoever_looks_on(service: Service, folder_world: World) -> None:
     identity = await relayed(folder_world)
     with service.bus.listen() as events:
         await service.photos.restore(identity, WHO)
