@@ -14,7 +14,7 @@ from daemon.clock import iso
 from daemon.errors import ConfigError, NeedsPerson, RelayError
 from daemon.schedule import zone_name
 from daemon.service.timetable import explained
-from daemon.settings import Settings
+from daemon.settings import Hook, Settings
 from daemon.settings.by_hand import BY_HAND, PASSWORD, check_by_hand, check_secrets_again
 from daemon.settings.document import DocumentError, in_words, read_document
 from daemon.settings.editing import edit, plain, same
@@ -41,6 +41,7 @@ PATIENCE = 3.0
 """Seconds for which an answer waits until what was saved is in force."""
 _KEY = re.compile(r'((?:[\w@-]+|"[^"]*")(?:\.(?:[\w@-]+|"[^"]*")|\[[0-9]+\])*): (.*)', re.DOTALL)
 _SHOWN_KEYS = 20
+_HOOK = {key: value for key, value in Hook(on="x").model_dump(mode="json").items() if key != "on"}
 
 
 class Config:
@@ -185,15 +186,17 @@ class Config:
         except NeedsPerson as error:
             return {"valid": True, "faults": [], "warnings": [], "refused": error.as_dict()}
         try:
-            self._check(self._look(content)[0], standing, loaded, _given_in(text), frozenset())
+            before = self._look(content)[0]
+            check_by_hand(_data_or(standing, before), loaded.document.data)
+            check_secrets_again(before.settings, loaded.settings, _given_in(text))
         except NeedsPerson as error:
             refused = error.as_dict()
         warnings = [fault_parts(line, self._file) for line in loaded.warnings]
         return {"valid": True, "faults": [], "warnings": warnings, "refused": refused}
 
-    async def diff(self, text: str | None = None, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    async def diff(self, yaml: str | None = None, changes: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """Give what would change in the file, as a unified diff, and its new text; both without secrets."""
-        return await anyio.to_thread.run_sync(self._diff, text, changes)
+        return await anyio.to_thread.run_sync(self._diff, yaml, changes)
 
     def _diff(self, text: str | None, changes: Mapping[str, Any] | None) -> dict[str, Any]:
         content = read_bytes(self.path)
@@ -309,8 +312,12 @@ class Config:
         if text == standing:
             return None
         encoded = _encoded(text)
+        before, data = self._look(content)[0], _data(text)
+        if data is not None:
+            # First of all: who may not change a key is told so, whatever else is wrong with the value.
+            check_by_hand(_data_or(standing, before), data, allowed)
         loaded = parse(encoded, self.path, self._environ)
-        self._check(self._look(content)[0], standing, loaded, given, allowed)
+        check_secrets_again(before.settings, loaded.settings, given)
         if self.guard is not None:
             self.guard(loaded.settings)
         self._writable = writable(self.path)
@@ -332,13 +339,6 @@ class Config:
         except RelayError as error:
             log.warning("the settings were saved, but this could not be written down: %s", error.message)
         return etag_of(encoded), keys
-
-    def _check(
-        self, before: Loaded, standing: str, loaded: Loaded, given: frozenset[KeyPath], allowed: frozenset[KeyPath]
-    ) -> None:
-        data = _data(standing)
-        check_by_hand(before.document.data if data is None else data, loaded.document.data, allowed)
-        check_secrets_again(before.settings, loaded.settings, given)
 
     def _edited(self, content: bytes, changes: Mapping[str, Any]) -> tuple[str, frozenset[KeyPath]]:
         """Give the text with the changes in it, and the secrets that came with them."""
@@ -436,6 +436,12 @@ def _data(text: str) -> Any:
         return None
 
 
+def _data_or(text: str, good: Loaded) -> Any:
+    """Give a text's data, or the last good one's where it has none."""
+    data = _data(text)
+    return good.document.data if data is None else data
+
+
 def _matches(if_match: str, etag: str) -> bool:
     words = [word.strip().removeprefix("W/").strip('"') for word in if_match.split(",")]
     return "*" in words or etag in words
@@ -481,8 +487,8 @@ def _as_in_file(changes: dict[str, Any], data: Any) -> dict[str, Any]:
         kept: dict[str, Any] = {str(user): {} for user in listed if wanted["include"].get(str(user), {}) is not None}
         given = {user: rules for user, rules in wanted["include"].items() if rules is not None}
         include: Any = kept | given
-        if not [user for user in given if user not in kept or given[user]]:
-            include = list(kept)
+        if not any(given.values()):
+            include = list(include)
         changes = {**changes, "users": {**wanted, "include": include}}
     if isinstance(changes.get("hooks"), list) and isinstance(standing.get("hooks"), list):
         changes = {**changes, "hooks": [_with_secret(hook, standing["hooks"]) for hook in changes["hooks"]]}
@@ -490,14 +496,18 @@ def _as_in_file(changes: dict[str, Any], data: Any) -> dict[str, Any]:
 
 
 def _with_secret(hook: Any, standing: list[Any]) -> Any:
-    if not isinstance(hook, dict) or not hook.get("url") or {"secret", "secret_file"} & hook.keys():
+    if not isinstance(hook, dict):
         return hook
-    for one in standing:
-        if isinstance(one, dict) and one.get("url") == hook["url"]:
-            if one.get("secret"):
-                return {**hook, "secret": MARKER}
-            if one.get("secret_file"):
-                return {**hook, "secret_file": one["secret_file"]}
+    like = [one for one in standing if isinstance(one, dict) and one.get("url", "") == hook.get("url", "")]
+    # What is shown has every key; a default that nobody has written is not written now either.
+    hook = {key: value for key, value in hook.items() if value != _HOOK.get(key) or any(key in one for one in like)}
+    if not hook.get("url") or {"secret", "secret_file"} & hook.keys():
+        return hook
+    for one in like:
+        if one.get("secret"):
+            return {**hook, "secret": MARKER}
+        if one.get("secret_file"):
+            return {**hook, "secret_file": one["secret_file"]}
     return hook
 
 

@@ -94,7 +94,9 @@ def _bare(value: Any) -> Any:
 
 def _running(data: Any) -> list[Any]:
     hooks = data.get("hooks") if isinstance(data, dict) else None
-    return [hook for hook in hooks if isinstance(hook, dict) and hook.get("run")] if isinstance(hooks, list) else []
+    if not isinstance(hooks, list):
+        return []
+    return [[hook.get("on"), hook["run"]] for hook in hooks if isinstance(hook, dict) and hook.get("run")]
 
 
 def _files(data: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:

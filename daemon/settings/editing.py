@@ -260,7 +260,7 @@ class _Splicer:
             return
         self._remove_lines(place, gone)
         if added:
-            brackets = any(value.kind == "map" and value.style == "flow" for _, value in place.entries)
+            brackets = column > 0 and any(value.kind == "map" and value.style == "flow" for _, value in place.entries)
             lines = [line for key in added for line in self._block({key: new[key]}, " " * column, brackets=brackets)]
             self.add_lines(self.lines.behind(self._span(place, -1)[1]), lines)
 
