@@ -192,7 +192,7 @@ def photoprism(settings: Settings, issues: Mapping[str, Issue], answer: Answer) 
     """Tell how PhotoPrism is, by its last answer and by what keeps a batch waiting."""
     if settings.archive.via != "photoprism":
         return Lamp("off", "the archive is a folder; PhotoPrism is not used")
-    detail = {"url": _without_user(settings.photoprism.url), "checked_at": iso(answer.at)}
+    detail = {"url": settings.photoprism.url, "checked_at": iso(answer.at)}
     issue = issues.get("archive")
     if issue is not None and not _of_disk(issue.code):
         return of_error(issue, detail)
@@ -297,8 +297,3 @@ def _archive_folders(settings: Settings) -> list[str]:
     if settings.archive.via == "folder":
         return [settings.archive.folder.path]
     return [path for path in (settings.photoprism.import_, settings.photoprism.originals) if path]
-
-
-def _without_user(url: str) -> str:
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}{separator}{rest.rpartition('@')[2]}" if separator else url
