@@ -16,7 +16,6 @@ import anyio
 
 from daemon.errors import RelayError
 from daemon.logs import redact
-from ui import now
 from ui.pending import Pending
 
 if TYPE_CHECKING:
@@ -180,12 +179,12 @@ class Hub:
                 return {}
             self._looked = time
             if self._state is None:
-                self._state = await now.snapshot(service)
+                self._state = await service.now.snapshot()
                 self._state_of, self._encoded = service, None
                 for client in self._clients:
                     client.start_over()
                 return {}
-            changed: dict[str, Any] = await now.changes(service, self._state)
+            changed: dict[str, Any] = await service.now.changes(self._state)
             self._state_of = service
             if set(changed) <= {"now"}:
                 return {}  # time alone is no news
@@ -249,7 +248,7 @@ class Hub:
         """Listen to the log for as long as somebody wants it."""
         while True:
             service = self._service()
-            if service is None or not hasattr(service, "log") or not any(one.log_level for one in self._clients):
+            if service is None or not any(one.log_level for one in self._clients):
                 await self._clock.sleep(0.25)
                 continue
             try:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from ui import now
 from ui.api.operations import Operation
 from ui.api.shapes.status import Paused, Status, Summary
 
@@ -13,7 +12,7 @@ if TYPE_CHECKING:
 
 
 async def _status(call: Call) -> Any:
-    return await now.snapshot(call.service)
+    return await call.service.now.snapshot()
 
 
 async def _summary(call: Call) -> Any:
