@@ -116,7 +116,7 @@ export function photoRow(photo) {
       h("span", { class: "row-name" }, h("b", null, photo.name), h("small", null, photo.folder || "/")),
       h("span", { class: "row-user" }, photo.user), badge,
       h("span", { class: "row-size" }, bytes(photo.size)), h("span", { class: "row-time" }, timeAgo(photo.ended_at ?? photo.found_at))));
-  row.show = (now) => mount(badge, stateBadge(now.state, Boolean(now.duplicate_of)), now.code && h("small", { title: now.message }, now.code));
+  row.show = (now) => mount(badge, stateBadge(now.state, Boolean(now.duplicate_of ?? photo.duplicate_of)), now.code && h("small", { title: now.message }, now.code));
   row.show(photo);
   return row;
 }
@@ -136,6 +136,7 @@ export function endless(page, make, { empty = "Nothing here yet.", name = "list"
   let busy = false;
   let over = false;
   let run = 0;
+  let old = false; // rows of before stay until the first new ones are there, so that nothing jumps
 
   async function go() {
     if (busy) { run++; busy = false; eye.unobserve(foot); idle("Stopped."); return; }
@@ -149,6 +150,8 @@ export function endless(page, make, { empty = "Nothing here yet.", name = "list"
       for (let asked = 0; asked < BOUND && got < ENOUGH; asked++) {
         const answer = await page(next);
         if (mine !== run) return;
+        if (old) list.replaceChildren();
+        old = false;
         list.append(...answer.rows.map(make));
         got += answer.rows.length;
         next = answer.next;
@@ -181,7 +184,7 @@ export function endless(page, make, { empty = "Nothing here yet.", name = "list"
     list,
     foot,
     /** Begin, or begin again from the top. */
-    start() { run++; busy = false; next = null; list.replaceChildren(); return go(); },
+    start() { run++; busy = false; next = null; old = true; return go(); },
     end() { run++; eye.disconnect(); },
   };
 }

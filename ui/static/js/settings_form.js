@@ -68,7 +68,7 @@ export function settingsForm(schema, config, edits, changed, first = null) {
     const stands = at(config.settings, spec.path) ?? undefined;
     const current = same(stands, spec.default) ? undefined : stands;
     const place = h("div", { class: "control" });
-    const back = h("button", { type: "button", class: "button small quiet back", "data-test": "to-default", "aria-label": `${spec.label}: back to the default`, onclick: () => { put(null); draw(); place.querySelector("input, select, button")?.focus(); } }, "Back to default");
+    const back = h("button", { type: "button", class: "button small quiet back", "data-test": "to-default", "aria-label": `Back to default: ${spec.label}`, onclick: () => { put(null); draw(); place.querySelector("input, select, button")?.focus(); } }, "Back to default");
     const wrong = h("p", { class: "wrong", id: `${id}-wrong`, role: "alert" });
     const outer = h("div", { class: "setting", "data-test": `setting-${spec.id}` });
     const value = () => (edits.has(spec.id) ? edits.get(spec.id).value ?? undefined : current);

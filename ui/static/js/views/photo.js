@@ -20,9 +20,13 @@ export default {
     const again = () => load(body, () => get(`/photos/${id}`, null, { signal: stop.signal }), draw);
     root.append(viewHead("Photo", h("a", { class: "button", href: "#/photos" }, "All photos")), body);
     again();
-    const off = store.on((photos) => photos.some((photo) => String(photo.id) === id) && again(), "photos");
+    let moving = false;
+    let timer = 0;
+    const soon = () => { timer ||= setTimeout(() => { timer = 0; again(); }, 1500); };
+    const offs = [store.on((photos) => photos.some((photo) => String(photo.id) === id) && again(), "photos"), store.on((_, changed) => moving && (changed.has("photos") || changed.has("batch")) && soon())];
 
     function draw(photo) {
+      moving = !["done", "refused", "restored"].includes(photo.state);
       root.querySelector("h1").textContent = photo.name;
       const can = may("control") ? photo.can : {};
       return [
@@ -65,7 +69,7 @@ export default {
       await again();
       body.prepend(notice("ok", h("strong", null, "Copied back."), h("p", { class: "path" }, at)));
     }
-    return () => { off(); stop.abort(); };
+    return () => { offs.forEach((off) => off()); clearTimeout(timer); stop.abort(); };
   },
 };
 

@@ -30,7 +30,11 @@ export default {
         const face = JSON.stringify(user);
         if (drawn.get(user.id) === face || (drawn.has(user.id) && item.querySelector("form.rules"))) return;
         drawn.set(user.id, face);
-        mount(item, card(user, (now) => { drawn.delete(now.id); draw({ users: users = users.map((other) => (other.id === now.id ? now : other)) }); }));
+        mount(item, card(user, (now) => {
+          drawn.delete(now.id);
+          draw({ users: users.map((other) => (other.id === now.id ? now : other)) });
+          list.querySelector(`[data-id="${CSS.escape(now.id)}"] :is(input, button)`)?.focus({ preventScroll: true });
+        }));
       });
       return [lookOnly("admin"), users.length ? list : notice("info", "No user was found yet. Is Nextcloud's data directory mounted? ", h("a", { href: "#/checks" }, "Run the checks"))];
     }
@@ -98,7 +102,7 @@ function rules(user, including, became, close) {
   };
   other.addEventListener("keydown", (event) => event.key === "Enter" && (event.preventDefault(), addOther()));
   const common = h("input", { type: "checkbox", checked: !user.own?.folders, "data-test": "common-folders" });
-  const picking = h("div", null, boxes, h("div", { class: "adding" }, other, button("Add", addOther, { kind: "small" })));
+  const picking = h("div", null, boxes, user.folders_cut && h("p", { class: "help" }, "There are more folders than are shown here."), h("div", { class: "adding" }, other, button("Add", addOther, { kind: "small" })));
   const onCommon = () => { picking.hidden = common.checked; };
   common.addEventListener("change", onCommon);
   onCommon();
