@@ -107,6 +107,10 @@ class Doors:
                     self.tell_ended()
             except RelayError as error:
                 log.debug("%s", error)  # the daemon is being built anew, or the disk is full: seen elsewhere
+            except Exception:
+                # The doors stay shut to whoever cannot be looked up; the page itself must not end of it.
+                log.exception("the doors could not be looked after")
+                await self.clock.sleep(60 * TICK)
             await self.clock.sleep(TICK)
 
     def _sealing(self) -> MultiFernet:

@@ -22,7 +22,7 @@ from ui.doorkeeper import ASKING, Doors, Unauthorized
 from ui.identity import WHO, Who, nobody, would_lock_out
 from ui.routes import Route, route_of
 from ui.sessions import csrf_fits
-from ui.throttle import key_of
+from ui.throttle import Rate, key_of
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -74,6 +74,8 @@ def _middleware(step: Callable[[web.Request, Handler], Awaitable[web.StreamRespo
 class _Gate:
     def __init__(self, doors: Doors) -> None:
         self._doors = doors
+        self._told = Rate(burst=3, per_second=1 / 600)
+        """Lines in the log about one stranger: a flood of requests must not become a flood of lines."""
 
     # -- address, name, rate ------------------------------------------------------------------------------------
 
@@ -94,7 +96,8 @@ class _Gate:
     def _stranger(self, facts: Facts) -> web.Response | None:
         if may_enter(facts.address, self._doors.settings.ui.allow):
             return None
-        log.info("refused %s (by way of %s): not in ui.allow", facts.address, facts.peer)
+        if not self._told.take(key_of(facts.address), self._doors.clock.monotonic()):
+            log.info("refused %s (by way of %s): not in ui.allow", facts.address, facts.peer)
         return answer(403, "access.address", "this address is not let in", "the list is ui.allow in the configuration")
 
     def _wrong_name(self, request: web.Request, facts: Facts) -> web.Response | None:
