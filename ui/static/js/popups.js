@@ -161,9 +161,9 @@ export function startPopups() {
   setFailureHandler(showError);
   store.on((state, keys) => keys.has("issues") && look(state));
   addEventListener("hashchange", () => {
-    if (!location.hash.startsWith("#/errors")) return;
-    hidden.clear();
-    for (const key of [...shown.keys()]) if (key.includes("|")) close(key);
+    const errors = location.hash.startsWith("#/errors"); // there they all stand
+    if (errors) hidden.clear();
+    for (const key of [...shown.keys()]) if (key.startsWith("error ") || (errors && key.includes("|"))) close(key);
   });
   addEventListener("keydown", (event) => {
     if (event.key !== "Escape" || event.defaultPrevented || document.querySelector("dialog[open]")) return;
