@@ -20,7 +20,9 @@ from tests.ledger.entries import FINGERPRINT, NOW, add, put
 
 DEEDS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "done", "duplicate", "refuse", "restore", "settle", "wait", "size", "leave", "fail"]),
+        st.sampled_from(
+            ["add", "done", "duplicate", "refuse", "restore", "settle", "wait", "size", "leave", "fail", "look"]
+        ),
         st.integers(0, 5),
         st.integers(0, 40_000),
     ),
@@ -83,13 +85,16 @@ def do(ledger: Ledger, deed: str, ids: list[int], which: int, later: int) -> Non
             ledger.photos.put(one, fingerprint=replace(FINGERPRINT, size=later))
         case "leave":
             ledger.photos.leave_batch([one])
+        case "look":
+            ledger.figures.activity(NOW + 40_000, "UTC")
+            ledger.figures.total()
         case "fail":
             with pytest.raises(ZeroDivisionError):
                 done_and_taken_back(ledger, one, now)
 
 
 @given(DEEDS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 def test_the_figures_equal_a_recount(deeds: list[tuple[str, int, int]]) -> None:
     with tempfile.TemporaryDirectory() as folder:
         ledger = Ledger(folder)
@@ -98,11 +103,24 @@ def test_the_figures_equal_a_recount(deeds: list[tuple[str, int, int]]) -> None:
             for deed, which, later in deeds:
                 do(ledger, deed, ids, which, later)
             assert counted(ledger) == recount(ledger)
+            days = ledger.figures.activity(NOW + 40_000, "UTC")
+            assert sum(sums.done for _, sums in days) == sum(sums.done for sums in recount(ledger).values())
             total, counts = ledger.figures.total(), ledger.photos.counts()
             assert total.done + total.duplicates == counts["done"]
             assert (total.refused, total.restored) == (counts["refused"], counts["restored"])
         finally:
             ledger.close()
+
+
+def test_a_day_gone_by_that_changes_is_read_anew(ledger: Ledger) -> None:
+    old, new = put(ledger, State.DONE, "a.jpg", ended_at=NOW - 100_000), put(ledger, State.DONE, "b.jpg", ended_at=NOW)
+    for _ in range(2):
+        assert [sums.done for _, sums in ledger.figures.activity(NOW, "UTC")] == [1, 1]
+    ledger.photos.advance([old], State.RESTORED, NOW)
+    assert ledger.figures.total() == Sums(done=1, bytes=2000, restored=1)
+    assert [tuple(sums) for _, sums in ledger.figures.activity(NOW, "UTC")] == [(1, 2000, 0, 0, 0, 1)]
+    ledger.photos.advance([new], State.RESTORED, NOW)
+    assert ledger.figures.total() == Sums(restored=2)
 
 
 def test_an_end_that_is_told_twice_counts_once(ledger: Ledger) -> None:
