@@ -92,7 +92,8 @@ async def test_an_unknown_format_is_refused_before_anything_is_sent(service: Ser
 async def test_only_what_was_proved_in_the_archive_is_in_the_list(service: Service, folder_world: World) -> None:
     await folder_world.deliver("alice", {f"{FOLDER}/a.jpg": shot(1)})
     await folder_world.relay()
-    await folder_world.deliver("alice", {f"{FOLDER}/b.jpg": shot(2)})
+    [placed] = await folder_world.deliver("alice", {f"{FOLDER}/b.jpg": shot(2)})
+    folder_world.ledger.photos.put(placed.id, archived_as="2026/11/intended.jpg", blake3=bytes(32))
     [(path, content)] = folder_world.archived().items()
     assert (await exported(service, "b3sum")).decode() == f"{blake3(content).hexdigest()}  {path}\n"
     assert await exported(service, "b3sum", user="bob") == b""

@@ -130,6 +130,10 @@ def test_a_page_looks_at_a_bounded_number_of_rows_and_says_how_far_it_came(
     assert page.next is not None
     assert 170 < page.next < 220
     assert page.back_to == NOW + page.next - 1, "the photo with that id was found then"
+    monkeypatch.setattr(photo_list, "SCATTERED", 50)
+    page = ledger.photo_list.page(Wanted(name="needle", user="alice"), None, 50)
+    assert page.next is not None
+    assert page.next > 220, "along an index it looks at fewer"
     photos, pages = walk(ledger, Wanted(name="needle"), 50)
     assert ([photo.id for photo in photos], pages) == ([11], 3)
 

@@ -55,6 +55,9 @@ async def test_it_is_seen_where_files_stand(service: Service, folder_world: Worl
     assert told["places"]["archive"]["exists"] is False
     [waiting] = await folder_world.deliver("bob", {f"{FOLDER}/IMG_2.jpg": shot(2)})
     assert (await service.photos.get(waiting.id))["places"]["original"]["exists"] is True
+    with folder_world.path("bob", f"{FOLDER}/IMG_2.jpg").open("ab") as file:
+        file.write(b"more")
+    assert (await service.photos.get(waiting.id))["places"]["original"]["exists"] is False, "it was written to"
     folder_world.data.rename(folder_world.root / "unmounted")
     assert (await service.photos.get(waiting.id))["places"]["original"]["exists"] is None
 
