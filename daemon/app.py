@@ -220,7 +220,8 @@ def needs_new_parts(before: Settings, now: Settings) -> bool:
 
 def _built_from(settings: Settings) -> tuple[object, ...]:
     prism = settings.photoprism
-    return settings.nextcloud.data, settings.nextcloud.occ, settings.archive.via, prism.url, prism.token
+    reached = (prism.url, prism.token) if settings.archive.via == "photoprism" else ()
+    return settings.nextcloud.data, settings.nextcloud.occ, settings.archive.via, reached
 
 
 def watch_options(settings: Settings) -> WatchOptions:

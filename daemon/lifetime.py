@@ -169,7 +169,9 @@ async def _take_settings(app: App, config: Config, found: Loaded | ConfigError) 
     """Put saved settings in force; give them back where that takes new parts."""
     if isinstance(found, ConfigError):
         message = "; ".join(found.faults[:3])
-        log.warning("the settings file is not usable; the last good one stays: %s", message)
+        if any(issue.about == "configuration" for issue in app.issues.all()):
+            # The same trouble still, so nobody is told again; but which line it is now stands in the log.
+            log.warning("the settings file is still not usable: %s", message)
         app.issues.report(
             "configuration",
             NeedsPerson(

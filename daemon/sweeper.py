@@ -51,16 +51,21 @@ class Sweeper:
         """Sweep at the start and then whenever the schedule says, for ever."""
         await self.now("start", None)
         while True:
-            settings = self._current.settings
-            schedule = Schedule.parse(settings.watch.sweep, zone_name(settings.ui.timezone, os.environ))
+            wanted = self._wanted()
+            schedule = Schedule.parse(*wanted)
             self._next = schedule.next_after(self._clock.now()).timestamp()
             while (left := self._next - self._clock.wall()) > 0:
-                # In short steps: the wall clock may be set, and the machine may have slept.
-                await self._clock.sleep(min(left, 30.0))
-                if self._current.settings is not settings:
+                # In short steps: the wall clock may be set, the machine may have slept, the schedule be another one.
+                await self._clock.sleep(min(left, 1.0))
+                if self._wanted() != wanted:
                     break
             else:
                 await self.now("schedule", None)
+
+    def _wanted(self) -> tuple[str, str]:
+        """Give the schedule and its time zone as they are in force; other settings begin no pause anew."""
+        settings = self._current.settings
+        return settings.watch.sweep, zone_name(settings.ui.timezone, os.environ)
 
     async def now(self, reason: str, users: Sequence[str] | None, *, settle: float | None = None) -> Swept:
         """Sweep once; a sweep that is running is waited for first."""

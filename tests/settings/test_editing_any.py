@@ -59,7 +59,7 @@ class Writer:
         return flow(value)
 
     def flow(self, value: Any, indent: str) -> str:
-        blank = self.any_of("", " ")
+        blank = str(self.any_of("", " "))
         if isinstance(value, dict):
             inside = [f"{flow(key)}: {self.flow(item, indent)}" for key, item in value.items()]
             left, right = "{", "}"
@@ -69,8 +69,15 @@ class Writer:
             return self.scalar(value) if value is not None else "null"
         if inside and self.any_of(True, False, False):
             newline = "\n" + indent + "     "
-            comma = self.any_of(",", "")
-            return left + newline + ("," + self.any_of("", "  # why") + newline).join(inside) + comma + newline + right
+            comma = str(self.any_of(",", ""))
+            return (
+                left
+                + newline
+                + ("," + str(self.any_of("", "  # why")) + newline).join(inside)
+                + comma
+                + newline
+                + right
+            )
         return left + blank + f",{self.any_of('', ' ')}".join(inside) + blank + right
 
     def inline(self, value: Any, indent: str) -> bool:
@@ -122,8 +129,8 @@ def files(draw: Any) -> str:
     writer = Writer(draw)
     writer.mapping(draw(st.dictionaries(NAMES, VALUES, max_size=4)), "")
     writer.noise("")
-    newline = draw(st.sampled_from(["\n", "\n", "\r\n"]))
-    text = "\n".join(writer.lines) + draw(st.sampled_from(["\n", ""]))
+    newline: str = draw(st.sampled_from(["\n", "\n", "\r\n"]))
+    text: str = "\n".join(writer.lines) + draw(st.sampled_from(["\n", ""]))
     return text.replace("\n", newline)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import subprocess
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -15,7 +16,6 @@ from daemon.settings.versions import KEPT, Versions
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 OLD, NEW = b"watch: {settle: 10s}\n# the end\n", b"watch: {settle: 15s}\n"
 root_only = pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount")
@@ -110,7 +110,7 @@ def test_killed_while_writing_in_place_it_still_says_the_new(mounted: Path, monk
     def cut(*_: object) -> None:
         raise PowerCut
 
-    monkeypatch.setattr(storing.os, "ftruncate", cut)
+    monkeypatch.setattr("daemon.settings.storing.os.ftruncate", cut)
     with pytest.raises(PowerCut):
         store(mounted, NEW, etag_of(OLD))
     assert mounted.read_bytes() == NEW + b"\n" * (len(OLD) - len(NEW))
@@ -145,7 +145,7 @@ def test_a_mounted_folder_is_written_by_renaming(file: Path, tmp_path: Path) -> 
 def test_the_power_cut_at_any_call_leaves_one_of_both_whole(
     file: Path, monkeypatch: pytest.MonkeyPatch, name: str, when: str
 ) -> None:
-    target = storing.Path if name == "rename" else storing.os
+    target: Any = Path if name == "rename" else os
     real = getattr(target, name)
 
     def cut(*args: object) -> None:
@@ -154,7 +154,7 @@ def test_the_power_cut_at_any_call_leaves_one_of_both_whole(
         raise PowerCut
 
     monkeypatch.setattr(target, name, cut)
-    monkeypatch.setattr(storing.Path, "unlink", lambda _: None)
+    monkeypatch.setattr(Path, "unlink", lambda _: None)
     with pytest.raises(PowerCut):
         store(file, NEW, etag_of(OLD))
     assert file.read_bytes() in {OLD, NEW}
