@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 MAX_PHOTOS = 2000
 MAX_EVENTS = 500
 MAX_LOG_LINES = 500
+_ENDS = frozenset({"done", "refused", "restored", "held", "waiting"})
+"""What a photo has come to, for good or until something happens."""
 _COUNTED = frozenset({"photos.found", "photos.settled", "watch.suspicion"})
 """What the status says better; told one by one it would only fill the frame."""
 
@@ -31,7 +33,7 @@ class Pending:
         area, _, what = event.type.partition(".")
         if event.type == "lost":
             self.lost = True
-        elif area == "photo" and "id" in event.data:
+        elif area == "photo" and what in _ENDS:
             self._photos.append({"state": what, **event.data})
         elif event.type not in _COUNTED:
             self._events.append({"type": event.type, "data": event.data})
