@@ -69,7 +69,7 @@ function logPane(body, store, query) {
 
   function say() {
     setText(pause.lastChild, paused ? "Go on" : "Pause");
-    setText(said, paused ? `Paused${waiting.length ? `, ${count(waiting.length, "new line")} waiting` : ""}.` : list.childElementCount ? "" : "No line fits.");
+    setText(said, paused ? `Paused${waiting.length ? `, ${count(waiting.length, "new line")} waiting` : ""}.` : list.childElementCount ? "" : search.value ? "No line fits." : "Nothing of this level was logged since the start.");
   }
 
   const fits = (line) => {
