@@ -125,7 +125,14 @@ def test_steps_do_not_import_one_another() -> None:
 
 def test_only_the_pipeline_knows_the_steps_and_only_the_app_builds_them() -> None:
     may = {
-        *("daemon.relay.pipeline", "daemon.app", "daemon.lifetime", "daemon.cli.run"),
+        *(
+            "daemon.relay.pipeline",
+            "daemon.relay.releases",
+            "daemon.relay.refreshes",
+            "daemon.app",
+            "daemon.lifetime",
+            "daemon.cli.run",
+        ),
         *("daemon.service", "daemon.service.service"),
     }
     for module, used in imports().items():
