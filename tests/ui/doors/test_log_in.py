@@ -87,7 +87,8 @@ async def test_a_log_in_has_a_new_id_whatever_the_cookie_was_before(page: Make) 
     victim = world.caller(HOME)
     victim.cookies = planted
     assert (await victim.get("/api/v1/status")).status == 401
-    await caller.log_in()
+    assert (await caller.log_in()).status == 200
+    assert (await caller.get("/api/v1/status")).status == 200
     again = world.caller(HOME)
     again.cookies = first
     assert (await again.get("/api/v1/status")).status == 401, "the session before ends with the new log-in"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import NeedsPerson, Transient
 from tests.ui.doors.world import HASH, PASSWORD
-from ui.passwords import QUEUE, Line, hash_password, is_usable, matches, weakness
+from ui.passwords import MOST_BYTES, QUEUE, Line, hash_password, is_usable, matches, weakness
 from ui.throttle import FREE, FREE_OVERALL, LONGEST, LONGEST_OVERALL, MOST, Rate, Throttle, key_of
 from ui.tokens import MalformedToken, bearer
 
@@ -96,6 +96,10 @@ def test_a_hash_fits_its_password_alone() -> None:
     for wrong in ("", "pässwörd for the rela", "pässwörd for the relay ", "x" * 100_000, "\ud800"):
         assert not matches(wrong, phc)
     assert hash_password("pässwörd for the relay") != phc
+    longest = "abcd" * (MOST_BYTES // 4)
+    phc = hash_password(longest)
+    assert matches(longest, phc)
+    assert not matches(longest + "x", phc), "what is too long is not cut to fit"
 
 
 @pytest.mark.parametrize(

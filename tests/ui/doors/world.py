@@ -20,7 +20,6 @@ from daemon.settings import Settings
 from ui import security
 from ui.api.errors import errors
 from ui.doors import WHO, Doors, middlewares, routes
-from ui.passwords import hash_password
 from ui.routes import Route, mount
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from daemon.service import Service
 
 PASSWORD = "correct horse battery"
-HASH = hash_password(PASSWORD)
+HASH = "$argon2id$v=19$m=19456,t=2,p=1$ShMOiuFDErIuuNrQVa7e3Q$yzsC4NvIGbjmBCelJBXWjH0oTdOTlY5XM8I5RIBwGIM"
 HOME = "192.168.1.50"
 """A device in the house; it comes through the proxy on loopback."""
 LAN: dict[str, Any] = {"listen": "0.0.0.0:8080", "trusted_proxies": ["127.0.0.1"]}
