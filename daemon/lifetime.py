@@ -27,7 +27,7 @@ from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
     from daemon.clock import Clock
     from daemon.settings import Settings
@@ -97,7 +97,7 @@ async def opened(settings: Settings, clock: Clock | None = None, front: Front | 
 async def run_daemon(
     loaded: Loaded,
     environ: Mapping[str, str],
-    beside: Callable[[Front, Ledger], Awaitable[None]] | None = None,
+    beside: Callable[[Front, Ledger], Coroutine[Any, Any, None]] | None = None,
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable.
 
