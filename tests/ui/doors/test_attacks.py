@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import re
 import resource
 import time
@@ -565,8 +566,8 @@ async def test_without_a_log_in_only_small_bodies(page: Make) -> None:
     assert found.startswith(b"HTTP/1.1 413")
     owner = world.caller(HOME)
     await owner.log_in()
-    assert (await owner.ask("PUT", "/api/v1/config", data=b"x" * 900_000)).json["body"] == 900_000
-    assert (await owner.ask("PUT", "/api/v1/config", data=b"x" * 1_100_000)).status == 413
+    assert (await owner.ask("PUT", "/api/v1/config", data=io.BytesIO(b"x" * 900_000))).json["body"] == 900_000
+    assert (await owner.ask("PUT", "/api/v1/config", data=io.BytesIO(b"x" * 1_100_000))).status == 413
 
 
 async def test_a_body_that_never_comes(page: Make, monkeypatch: pytest.MonkeyPatch) -> None:
