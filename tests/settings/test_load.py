@@ -254,7 +254,7 @@ def test_which_file_is_meant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @given(st.binary() | st.text().map(str.encode))
-@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_the_bytes_only_words_come_out(content: bytes) -> None:
     found = faults_or_none(content)
     assert found != []
@@ -280,7 +280,7 @@ _VALUES = st.recursive(
 
 
 @given(st.dictionaries(_KEYS, st.dictionaries(_KEYS, _VALUES, max_size=4) | _VALUES, max_size=5))
-@hypothesis_settings(suppress_health_check=[HealthCheck.too_slow])
+@hypothesis_settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 def test_whatever_stands_at_known_keys_only_words_come_out(data: dict[str, object]) -> None:
     found = faults_or_none(json.dumps(data, ensure_ascii=False).encode(errors="surrogatepass"))
     assert found != []

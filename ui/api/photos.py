@@ -86,7 +86,7 @@ OPERATIONS = (
         gives=("text/csv", "text/plain"),
     ),
     Operation("GET", "/photos/{id}", "read", "One photo with its whole way.", _get, PhotoAnswer),
-    Operation("GET", "/photos/{id}/thumbnail", "read", "A small picture of it.", _thumbnail, gives=PICTURES),
+    Operation("GET", "/photos/{id}/thumbnail", "control", "A small picture of it.", _thumbnail, gives=PICTURES),
     Operation("POST", "/photos/{id}/retry", "control", "Let it go on.", _retry, PhotoRow, refuses=(409,), relay=True),
     Operation(
         "POST",

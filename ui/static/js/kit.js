@@ -103,7 +103,7 @@ export function labelled(label, input, help = null) {
 export function picture(photo, eager = false) {
   const box = h("span", { class: "thumb", "aria-hidden": "true" });
   const none = () => mount(box, icon("photos"));
-  if (!photo.thumbnail) none();
+  if (!photo.thumbnail || !may("control")) none();
   else box.append(h("img", { src: photo.thumbnail, alt: "", loading: eager ? "eager" : "lazy", decoding: "async", onerror: none }));
   return box;
 }
