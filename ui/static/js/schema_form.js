@@ -131,7 +131,7 @@ function network(text) {
   return length <= base.size ? { ...base, shift: BigInt(base.size - length) } : null;
 }
 
-/** Say whether a list of addresses and subnets lets an address in; loopback always comes in, an empty list is everyone. */
+/** Say whether a list of addresses and subnets lets an address in; an empty list lets everyone in. */
 export function letsIn(list, address) {
   const own = bits((address ?? "").replace(/%.*$/, ""));
   if (!list.length || !own) return true;
