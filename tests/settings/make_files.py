@@ -1,12 +1,14 @@
-"""Writes the default file and the schema anew, after the settings' description has changed."""
+"""Writes the default file, the schema and docs/settings.md anew, after the settings' description has changed."""
 
 import json
 from pathlib import Path
 
 from daemon.settings import default_file, json_schema
+from tests.docs import settings_page
 
 if __name__ == "__main__":
     folder = Path(__file__).parents[2] / "config"
     (folder / "photon-relay.yaml").write_text(default_file(), encoding="utf-8")
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
     (folder / "photon-relay.schema.json").write_text(schema + "\n", encoding="utf-8")
+    settings_page.FILE.write_text(settings_page.page(), encoding="utf-8")
