@@ -94,6 +94,7 @@ async function route() {
 }
 
 function leave() {
+  for (const dialog of document.querySelectorAll("dialog[open]")) dialog.close(); // it belongs to the view that it was opened from
   try {
     shown?.handle?.destroy?.();
   } catch (error) {

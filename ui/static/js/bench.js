@@ -60,6 +60,7 @@ export function bench() {
   lay();
 
   function update({ photos = {}, batch, paused }) {
+    if (!beyond) lay(); // it is on the page by now, and its width known
     const counts = STEPS.map((step) => photos[step] ?? 0);
     const works = batch && !batch.waits_since && !paused ? WORKS_AT[batch.step] : undefined;
     counts.forEach((n, at) => stations[at].update(n, at === works || (n > 0 && at < 7)));

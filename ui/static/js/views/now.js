@@ -17,11 +17,13 @@ export default {
     const head = headline(store);
     const parts = [head, conveyor(), batchCard(), lamps(), figures(), activity(), recent(), refreshed(head.runs)];
     const [, belt, ...cards] = parts.map((part) => part.element);
-    root.append(head.element, belt, h("div", { class: "duo" }, cards.slice(0, 3)), h("div", { class: "duo" }, cards.slice(3)));
     const draw = (state, keys) => {
+      // All at once, when there is something to show: what is filled bit by bit jumps.
+      if (!belt.isConnected) mount(root, head.element, belt, h("div", { class: "duo" }, cards.slice(0, 3)), h("div", { class: "duo" }, cards.slice(3)));
       for (const part of parts) if (!keys || !part.keys || part.keys.some((key) => keys.has(key))) part.update(state);
     };
     if (store.state) draw(store.state);
+    else root.append(h("h1", { tabindex: "-1", class: "loading" }, "Looking at the instruments…"));
     const off = store.on(draw);
     return () => {
       off();
@@ -142,14 +144,14 @@ function batchCard() {
   const trouble = h("p", { class: "fault", hidden: true });
   const works = h("div", null, steps, bar, h("dl", { class: "meters" }, values.map(([name, dd]) => h("div", null, h("dt", null, name), dd))), hand, trouble);
   const rests = h("div");
-  const box = panel("Batch under way", { name: "batch", aside: title }, works, rests);
+  const box = panel("Batch under way", { name: "batch", aside: title }, h("div", { class: "either" }, works, rests));
   let handed = null;
   return {
     element: box,
     keys: ["batch", "last_batch"],
     update({ batch, last_batch: last }) {
-      works.hidden = !batch;
-      rests.hidden = Boolean(batch);
+      works.style.visibility = batch ? "visible" : "hidden"; // keeps its room, so that nothing below jumps
+      rests.style.visibility = batch ? "hidden" : "visible";
       setText(box.querySelector("h2"), batch ? "Batch under way" : "No batch under way");
       mount(title, batch ? h("a", { href: `#/batches/${batch.id}` }, batch.name) : null);
       if (!batch) return mount(rests, resting(last));
