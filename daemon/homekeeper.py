@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _CHUNK = 1000
+_CODES = frozenset({"user.new", "user.gone"})
 
 
 class Homekeeper:
@@ -41,6 +42,7 @@ class Homekeeper:
         self._clock = clock
         self._one_at_a_time = anyio.Lock()
         self._listed: frozenset[str] = frozenset()
+        self._gone: frozenset[str] = frozenset()
         self.only: frozenset[str] | None = None
         """For a sweep of some users: the others are not watched."""
 
@@ -60,9 +62,9 @@ class Homekeeper:
             come, gone = await anyio.to_thread.run_sync(self._note, homes)
             for user in come:
                 decision = self._current.settings.users.decision(user)
-                self._bus.tell("user.new", user=shown(user), decision=decision)
+                self._bus.tell("user.new", user=user, decision=decision)
             for user in gone:
-                self._bus.tell("user.gone", user=shown(user))
+                self._bus.tell("user.gone", user=user, decision=self._current.settings.users.decision(user))
             await self._ask()
             return self.included() != before
 
@@ -85,10 +87,11 @@ class Homekeeper:
                 self._list(user)
         for user, home in known.items():
             if user not in homes and home.gone_since is None:
-                log.warning("%s has no home any more; the ledger keeps what it knows", shown(user))
+                log.info("%s has no home any more; the ledger keeps what it knows", shown(user))
                 self._ledger.homes.gone(user, now)
                 gone.append(user)
         self._listed = homes
+        self._gone = frozenset(known) - homes
         return come, gone
 
     def _list(self, user: str) -> None:
@@ -123,20 +126,42 @@ class Homekeeper:
         return (f"{folder}/{name}" if folder else name, entry[1], entry[2])
 
     async def _ask(self) -> None:
+        """Ask about who came, and tell of who is relayed and has gone; what is decided, or is back, is over."""
         users = self._current.settings.users
-        asking = [user for user in sorted(self._listed) if users.decision(user) == "ask"]
-        for user in asking:
-            self._issues.report(
-                f"user {shown(user)}",
-                NeedsPerson(
+        troubles: dict[str, NeedsPerson] = {}
+        for user in sorted(self._listed):
+            if users.decision(user) == "ask":
+                troubles[user] = NeedsPerson(
                     "user.new",
                     f"{shown(user)} has a home and waits for your decision; nothing of theirs is touched",
                     hint=f"add {user!r} to users.include or users.exclude",
-                ),
-            )
-        for issue in self._issues.all():
-            if issue.code == "user.new" and issue.about.removeprefix("user ") not in map(shown, asking):
-                self._issues.clear(issue.about)
+                )
+        for user in sorted(self._gone):
+            if users.decision(user) == "include":
+                troubles[user] = NeedsPerson(
+                    "user.gone",
+                    f"{shown(user)} has no home in Nextcloud any more; what was relayed stays in the archive, and the"
+                    " ledger keeps it",
+                    hint=f"if the user was removed on purpose, take {user!r} out of users.include (or exclude them); a"
+                    " home that comes back is relayed as before",
+                )
+        for user, trouble in troubles.items():
+            self._issues.report(f"user {shown(user)}", trouble, subject=user)
+        decided = [
+            issue
+            for issue in self._issues.all()
+            if issue.code in _CODES and (issue.subject not in troubles or troubles[issue.subject].code != issue.code)
+        ]
+        for issue in decided:
+            self._issues.clear(issue.about)
+        asked = [issue.subject for issue in decided if issue.code == "user.new"]
+        if asked:
+            await anyio.to_thread.run_sync(self._answered, asked)
+
+    def _answered(self, users: list[str]) -> None:
+        """Take away the buttons of a question that was answered elsewhere: an old message decides nothing."""
+        for user in users:
+            self._ledger.deeds.settle(user, ("include", "exclude"), self._clock.wall())
 
     async def settings_changed(self) -> None:
         """Ask anew who is to be asked about."""

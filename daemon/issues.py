@@ -25,6 +25,8 @@ class Issue:
     message: str
     hint: str
     since: float
+    subject: str = ""
+    """Whom it is about, as they are: a user's id, where ``about`` has it as people may see it."""
 
     def as_dict(self) -> dict[str, str | None]:
         """Give the issue as plain values."""
@@ -34,6 +36,7 @@ class Issue:
             "message": self.message,
             "hint": self.hint,
             "since": iso(self.since),
+            "subject": self.subject,
         }
 
 
@@ -45,13 +48,13 @@ class Issues:
         self._clock = clock
         self._open: dict[str, Issue] = {}
 
-    def report(self, about: str, error: RelayError) -> None:
+    def report(self, about: str, error: RelayError, *, subject: str = "") -> None:
         """Write down that ``about`` has this trouble now, instead of any trouble it had before."""
         before = self._open.get(about)
         if before and before.code == error.code:
-            self._open[about] = Issue(about, error.code, error.message, error.hint, before.since)
+            self._open[about] = Issue(about, error.code, error.message, error.hint, before.since, subject)
             return
-        issue = Issue(about, error.code, error.message, error.hint, self._clock.wall())
+        issue = Issue(about, error.code, error.message, error.hint, self._clock.wall(), subject)
         self._open[about] = issue
         hint = f"; {error.hint}" if error.hint else ""
         log.warning("%s: %s [%s]%s", about, error.message, error.code, hint, extra={"code": error.code})

@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from daemon.errors import NeedsPerson
 from daemon.files.names import hidden_name
 from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import State
+from daemon.notify.buttons import Buttons, Deed
 from daemon.sweeper import Sweeper
 from daemon.watch.sweep import Swept
 from tests.relay.world import FOLDER, World, shot
@@ -104,6 +106,42 @@ async def test_a_new_user_is_asked_about_until_there_is_a_decision(world: World)
     world.change(**OFF)
     await keeper.settings_changed()
     assert world.issues.all() == []
+
+
+async def test_who_is_relayed_and_goes_is_told_of_until_they_are_back_or_decided_about(world: World) -> None:
+    keeper = keeper_of(world)
+    await keeper.seen(BOTH)
+    await keeper.seen(frozenset({"bob"}))
+    (issue,) = world.issues.all()
+    assert (issue.code, issue.subject) == ("user.gone", "alice")
+    assert "alice has no home" in issue.message
+    anew = keeper_of(world)
+    world.issues.clear(issue.about)
+    await anew.seen(frozenset({"bob"}))
+    assert [one.code for one in world.issues.all()] == ["user.gone"], "also after a restart"
+    await anew.seen(BOTH)
+    assert world.issues.all() == []
+    await anew.seen(frozenset({"bob"}))
+    world.change(**OFF, users={"include": {"bob": {}}, "exclude": ["alice"]})
+    world.current.settings = world.settings.model_copy(
+        update={"users": world.settings.users.model_copy(update={"include": {}, "exclude": ("alice",)})}
+    )
+    await anew.settings_changed()
+    assert [one.code for one in world.issues.all()] == ["user.new"], "alice is decided about, bob is asked about"
+
+
+async def test_who_was_asked_about_and_goes_is_asked_about_no_more(world: World) -> None:
+    world.current.settings = world.settings.model_copy(
+        update={"users": world.settings.users.model_copy(update={"include": {}})}
+    )
+    keeper = keeper_of(world)
+    await keeper.seen(BOTH)
+    token = Buttons(world.ledger).offer(1, Deed("include", "alice"), world.clock.wall())
+    await keeper.seen(frozenset({"bob"}))
+    assert [issue.subject for issue in world.issues.all()] == ["bob"]
+    with pytest.raises(NeedsPerson) as raised:
+        Buttons(world.ledger).redeem(token, world.clock.wall())
+    assert raised.value.code == "act.used", "an old message decides nothing"
 
 
 async def test_what_a_lost_ledger_had_hidden_gets_its_name_back(world: World) -> None:

@@ -19,6 +19,7 @@ LEVELS = {
     "photo.refused": "warning",
     "photo.noted": "info",
     "user.new": "new_user",
+    "user.gone": "warning",
     "login.failed": "warning",
     "sweep.missed": "warning",
     "batch.ended": "success",
@@ -44,7 +45,7 @@ _BENIGN = frozenset({"photo.put_back", "photo.kept", "file.replaced", "media.no_
 def kind_of_issue(issue: dict[str, Any]) -> str:
     """Tell what kind of message an issue is."""
     code, about = str(issue.get("code", "")), str(issue.get("about", ""))
-    if code in {"user.new", "config.invalid", "disk.low"}:
+    if code in {"user.new", "user.gone", "config.invalid", "disk.low"}:
         return code
     if issue.get("level") == "warning" or code in _WARNINGS or about.startswith(("scan ", "occ ", "hook")):
         return "issue.warning"

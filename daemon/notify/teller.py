@@ -134,7 +134,7 @@ class Teller:
             return
         kind = kind_of_issue(issue)
         if kind == "user.new":
-            self._gather(kind, kind, {"users": [about.removeprefix("user ")]}, _more_users)
+            self._gather(kind, kind, {"users": [_user_of(issue)]}, _more_users)
             return
         item = {key: issue.get(key) for key in ("about", "code", "message", "hint", "since")}
         key = f"issue {code}"
@@ -149,7 +149,7 @@ class Teller:
     def _closed(self, issue: dict[str, Any]) -> None:
         about, code, kind = str(issue["about"]), str(issue["code"]), kind_of_issue(issue)
         if kind == "user.new":
-            self._decided(about)
+            self._decided(about, _user_of(issue))
             return
         told = self._told()
         before = told.pop(about, None)
@@ -187,11 +187,10 @@ class Teller:
         self._last.pop(key, None)
         self._gather("issue.closed", key, body, _more_items)
 
-    def _decided(self, about: str) -> None:
+    def _decided(self, about: str, user: str) -> None:
         told = self._told()
         if told.pop(about, None):
             self._keep_told(told)
-        user = about.removeprefix("user ")
         parcel = self._ledger.outbox.untold(NTFY, "user.new")
         if parcel is not None and user in parcel.body.get("users", []):
             parcel.body["users"].remove(user)
@@ -252,7 +251,7 @@ class Teller:
             told = self._told()
             if parcel.kind == "user.new":
                 for user in parcel.body["users"]:
-                    told[f"user {user}"] = {"code": "user.new", "kind": parcel.kind}
+                    told[f"user {shown(user)}"] = {"subject": user, "code": "user.new", "kind": parcel.kind}
             elif parcel.kind != "issue.closed":
                 for about, item in parcel.body.get("items", {}).items():
                     if not item.get("ended"):
@@ -328,6 +327,11 @@ class Teller:
             "batch": photo.batch_id,
             "message": photo.message,
         }
+
+
+def _user_of(issue: dict[str, Any]) -> str:
+    """Give whom an issue is about, as they are."""
+    return str(issue.get("subject") or str(issue["about"]).removeprefix("user "))
 
 
 def _summed(into: dict[str, Any], body: dict[str, Any]) -> None:

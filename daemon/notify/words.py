@@ -148,6 +148,16 @@ def _new_user(body: Mapping[str, Any], known: Known) -> Words:
     return Words(title, text, ("busts_in_silhouette",), "/#/users")
 
 
+def _gone(body: Mapping[str, Any], known: Known) -> Words:
+    items = _items(body)
+    if len(items) == 1:
+        who, has = shown(str(items[0].get("about", "")).removeprefix("user "), 60), "has"
+    else:
+        who, has = count_in_words(len(items), "user"), "have"
+    title = f"{who} {has} no home any more"
+    return _trouble(body, known, title=title, tag="wave", page="/#/users")
+
+
 def _photos(body: Mapping[str, Any], one: str, more: str, tag: str, *, again: bool) -> Words:
     count = int(body["count"])
     names = [shown(str(name), 80) for name in body.get("names", [])][:_NAMED]
@@ -236,6 +246,7 @@ _WRITERS: dict[str, Callable[[Mapping[str, Any], Known], Words]] = {
     "photo.refused": _refused,
     "photo.noted": _noted,
     "user.new": _new_user,
+    "user.gone": _gone,
     "login.failed": _login,
     "sweep.missed": _missed,
     "batch.ended": _arrived,

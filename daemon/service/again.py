@@ -17,6 +17,10 @@ RESTORABLE = frozenset({State.DONE, State.RELEASED, State.RESTORED})
 """States in which the archive has a photo whose original was let go."""
 
 
+MOST = 10_000
+"""Photos that are tried again at once, at most."""
+
+
 def can_be_restored(photo: Photo) -> bool:
     """Tell whether a photo can be put back where it came from."""
     return photo.state in RESTORABLE and photo.blake3 is not None
@@ -39,3 +43,15 @@ def try_again(ledger: Ledger, identity: int, now: float) -> bool:
             [identity], State.SETTLED, now, "tried again on request", imports=0, indexings=0, attempts=0
         )
     return True
+
+
+def try_again_all(ledger: Ledger, code: str, who: str, now: float) -> int:
+    """Let all photos that wait or are held for this reason go on, and their batch; give how many. Blocking."""
+    with ledger.write():
+        ids = ledger.outbox.stuck_ids(code, MOST)
+        count = sum(try_again(ledger, identity, now) for identity in ids)
+        for batch in ledger.batches.unfinished():
+            if batch.code == code:
+                ledger.batches.try_now(batch.id, now)
+        ledger.audit.note(now, "tried again", who=who, note=f"{count} photos: {code}")
+    return count

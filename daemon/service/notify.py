@@ -8,7 +8,6 @@ import anyio.to_thread
 
 from daemon.errors import NeedsPerson, RelayError
 from daemon.notify.messages import Messages
-from daemon.service.again import try_again
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -19,10 +18,6 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.notify.buttons import Deed
     from daemon.service.service import Service
-    from daemon.wake import Wake
-
-MOST = 10_000
-"""Photos that one press of a button tries again at most."""
 
 
 class NotifyRoom:
@@ -35,14 +30,11 @@ class NotifyRoom:
         current: Current,
         issues: Issues,
         bus: Bus,
-        wake: Wake,
         clock: Clock,
     ) -> None:
         self._service = service
         self._messages = Messages(ledger, current, issues, bus, clock)
-        self._ledger = ledger
         self._current = current
-        self._wake = wake
         self._clock = clock
 
     async def run(self) -> None:
@@ -83,44 +75,14 @@ class NotifyRoom:
 
     async def _do(self, deed: Deed, who: str) -> str:
         if deed.deed == "retry":
-            count = await anyio.to_thread.run_sync(self._retry, deed.subject, who)
-            self._wake.set()
+            count = await self._service.retry_code(deed.subject, who)
             return f"{count_in_words(count, 'photo')} {'is' if count == 1 else 'are'} tried again now."
         if deed.deed in {"include", "exclude"}:
             return await self._decide(deed.subject, deed.deed, who)
         raise NeedsPerson("act.unknown", "this button is not known here", hint="open the page instead")
 
     async def _decide(self, user: str, decision: str, who: str) -> str:
-        homes = await anyio.to_thread.run_sync(self._ledger.homes.all)
-        if user not in homes:
-            raise NeedsPerson("user.unknown", f"{shown(user)} has no home here", hint="open the page instead")
-        users = self._current.settings.users
-        changes: dict[str, Any]
-        if decision == "include":
-            changes = {"include": {user: {}}}
-            if user in users.exclude:
-                changes["exclude"] = [one for one in users.exclude if one != user]
-        else:
-            changes = {"exclude": list(dict.fromkeys([*users.exclude, user]))}
-            if user in users.include:
-                changes["include"] = {user: None}
-        config: Any = getattr(self._service, "config", None)
-        if config is None:
-            raise NeedsPerson("act.unknown", "settings cannot be changed here", hint="change the file by hand")
-        await config.patch({"users": changes}, if_match=None, who=who)
+        await self._service.users.patch(user, {"decision": decision}, who)
         if decision == "include":
             return f"{shown(user)} is included: new photos are relayed from now on."
         return f"{shown(user)} is excluded: nothing of theirs is touched."
-
-    def _retry(self, code: str, who: str) -> int:
-        """Let all that waits or is held for this reason go on, and its batch. Blocking."""
-        now = self._clock.wall()
-        with self._ledger.write():
-            ids = self._ledger.outbox.stuck_ids(code, MOST)
-            for identity in ids:
-                try_again(self._ledger, identity, now)
-            for batch in self._ledger.batches.unfinished():
-                if batch.code == code:
-                    self._ledger.batches.try_now(batch.id, now)
-            self._ledger.audit.note(now, "tried again", who=who, note=f"{len(ids)} photos: {code}")
-        return len(ids)

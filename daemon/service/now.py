@@ -101,7 +101,6 @@ class Now:
             "page": {
                 "popups": settings.ui.popups,
                 "timezone": self._zone(),
-                "nextcloud_url": None,
             },
         }
 
@@ -164,10 +163,7 @@ class Now:
         sums = {batch.id: ledger.photos.sum_of_batch(batch.id) for batch in unfinished}
         found: dict[str, Any] = {
             "photos": ledger.photos.counts(),
-            "troubles": [
-                {**row, "since": iso(row["since"]), "message": shown(row["message"], 2000)}
-                for row in ledger.photos.troubles()
-            ],
+            "troubles": troubles(ledger),
             **self._counted(key, now),
             "recent": [photo_row(photo) for photo in ledger.photos.last_ended(RECENT)],
             "refreshed": [{**row, "path": shown(row["path"]), "at": iso(row["at"])} for row in self._refreshed()],
@@ -236,6 +232,13 @@ def last_batch(batch: Batch, photos: int) -> dict[str, Any]:
         "code": batch.code,
         "message": batch.message,
     }
+
+
+def troubles(ledger: Ledger) -> list[dict[str, Any]]:
+    """Give why photos wait or are held, as every answer has it. Blocking."""
+    return [
+        {**row, "since": iso(row["since"]), "message": shown(row["message"], 2000)} for row in ledger.photos.troubles()
+    ]
 
 
 def last_sweep(sweep: Mapping[str, Any]) -> dict[str, Any]:

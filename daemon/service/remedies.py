@@ -36,8 +36,8 @@ def actions_for(issue: Issue, codes: Collection[str], users: Collection[str]) ->
     ``codes`` are those for which photos wait or are held now, ``users`` everybody who was ever seen.
     """
     if issue.code == "user.new":
-        user = next((one for one in users if f"user {shown(one)}" == issue.about), None)
-        if user is None:
+        user = issue.subject or next((one for one in users if f"user {shown(one)}" == issue.about), "")
+        if user not in users:
             return []
         return [_action("include", "Include", user), _action("exclude", "Exclude", user)]
     found = []

@@ -14,14 +14,14 @@ from daemon.clock import iso
 from daemon.errors import NeedsPerson, RelayError
 from daemon.ledger.model import State
 from daemon.relay.pipeline import is_quiet
-from daemon.service.again import try_again
+from daemon.service.again import try_again, try_again_all
 from daemon.service.batches import BatchDesk
 from daemon.service.doors import Registers
 from daemon.service.index import IndexNow
 from daemon.service.lamps import Lamps
 from daemon.service.logbook import LogBook
 from daemon.service.notify import NotifyRoom
-from daemon.service.now import Now, last_batch, last_sweep
+from daemon.service.now import Now, last_batch, last_sweep, troubles
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.service.users import UserDesk
@@ -109,7 +109,7 @@ class Service:
         )
         self.batches = BatchDesk(ledger, self.runs, self.restore_photos)
         self.log = LogBook(ledger)
-        self.notify = NotifyRoom(self, ledger, current, issues, bus, wake, clock)
+        self.notify = NotifyRoom(self, ledger, current, issues, bus, clock)
         lamps = Lamps(
             current=current,
             issues=issues,
@@ -255,7 +255,7 @@ class Service:
             "waiting": waiting,
             "held": counts[State.HELD.value],
             "failed": failed,
-            "troubles": self._ledger.photos.troubles(),
+            "troubles": troubles(self._ledger),
         }
 
     def _retry_held(self, users: Sequence[str]) -> None:
@@ -284,6 +284,12 @@ class Service:
         """Let one held or waiting photo go on."""
         await anyio.to_thread.run_sync(try_again, self._ledger, identity, self._clock.wall())
         self._wake.set()
+
+    async def retry_code(self, code: str, who: str) -> int:
+        """Let all photos that wait or are held for this reason go on, and their batch; give how many."""
+        count = await anyio.to_thread.run_sync(try_again_all, self._ledger, code, who, self._clock.wall())
+        self._wake.set()
+        return count
 
     async def restore_photos(
         self, ids: Sequence[int], say: Callable[[str], Awaitable[None]], who: str = "command line"
@@ -349,7 +355,7 @@ def status_of(ledger: Ledger, now: float) -> dict[str, Any]:
     return {
         "now": iso(now),
         "photos": ledger.photos.counts(),
-        "troubles": ledger.photos.troubles(),
+        "troubles": troubles(ledger),
         "last_batch": None if batch is None else last_batch(batch, ledger.photos.sum_of_batch(batch.id)[0]),
         "nextcloud_jobs": len(jobs),
         "last_sweep": None if sweep is None else last_sweep(sweep),

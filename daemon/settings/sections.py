@@ -250,6 +250,7 @@ MESSAGES = (
     "photo.refused",
     "photo.noted",
     "user.new",
+    "user.gone",
     "login.failed",
     "sweep.missed",
     "batch.ended",

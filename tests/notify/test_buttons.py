@@ -11,8 +11,9 @@ from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.model import State
 from daemon.notify.buttons import LIFETIME, Buttons, Deed
+from daemon.service.again import try_again_all
 from daemon.service.notify import NotifyRoom
-from daemon.wake import Wake
+from daemon.service.users import UserDesk
 from tests.notify.conftest import House, until
 
 if TYPE_CHECKING:
@@ -93,31 +94,40 @@ def test_every_changed_letter_is_noticed(ledger: Ledger) -> None:
 
 class Config:
     def __init__(self) -> None:
-        self.patched: list[tuple[dict[str, Any], str]] = []
+        self.patched: list[tuple[dict[str, Any], str | None, str]] = []
         self.error: Exception | None = None
 
+    def state(self) -> dict[str, Any]:
+        return {"etag": "what was read"}
+
     async def patch(self, changes: dict[str, Any], if_match: str | None, who: str) -> dict[str, Any]:
-        assert if_match is None
         if self.error:
             raise self.error
-        self.patched.append((changes, who))
+        self.patched.append((changes, if_match, who))
         return {}
 
 
 class Front:
-    def __init__(self) -> None:
+    """As much of the service as buttons use: the users' desk, and trying again."""
+
+    def __init__(self, house: House) -> None:
+        self.house = house
         self.config: Any = Config()
+        self.users = UserDesk(house.ledger, house.current, lambda: self.config, house.clock)
+
+    async def retry_code(self, code: str, who: str) -> int:
+        return try_again_all(self.house.ledger, code, who, self.house.clock.wall())
 
 
 @pytest.fixture
-def front() -> Front:
-    return Front()
+def front(house: House) -> Front:
+    return Front(house)
 
 
 @pytest.fixture
 def room(house: House, front: Front) -> NotifyRoom:
     made: Any = NotifyRoom
-    found: NotifyRoom = made(front, house.ledger, house.current, house.issues, house.bus, Wake(), house.clock)
+    found: NotifyRoom = made(front, house.ledger, house.current, house.issues, house.bus, house.clock)
     house.messages = found._messages
     return found
 
@@ -134,7 +144,7 @@ async def test_include(house: House, server: NtfyStandIn, room: NotifyRoom, fron
     house.trouble("user bob", "user.new")
     token = await token_of(house, server, "Include")
     assert await room.act(token, "192.168.1.7") == "bob is included: new photos are relayed from now on."
-    assert front.config.patched == [({"users": {"include": {"bob": {}}}}, "ntfy button 192.168.1.7")]
+    assert front.config.patched == [({"users": {"include": {"bob": {}}}}, None, "ntfy button 192.168.1.7")]
     with pytest.raises(NeedsPerson) as raised:
         await room.act(token, "192.168.1.7")
     assert raised.value.code == "act.used"
@@ -151,7 +161,9 @@ async def test_exclude_keeps_the_others_that_are(
         update={"users": settings.users.model_copy(update={"exclude": ("admin",)})}
     )
     await room.act(token, "::1")
-    assert front.config.patched[0][0] == {"users": {"exclude": ["admin", "bob"]}}
+    changes, if_match, _ = front.config.patched[0]
+    assert changes == {"users": {"exclude": ["admin", "bob"]}}
+    assert if_match == "what was read", "the whole list is written: nobody may have changed it meanwhile"
 
 
 async def test_what_could_not_be_done_may_be_pressed_again(

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from daemon.errors import NeedsPerson
 from daemon.ledger.model import State
 from daemon.notify import messages, teller
+from daemon.text import shown
 from tests.notify.conftest import House, until
 
 if TYPE_CHECKING:
@@ -283,3 +285,28 @@ async def test_gathering_restarts_with_the_ledger(
     house.messages = house.anew()
     [row] = house.ledger._store.rows("SELECT * FROM outbox")
     assert row["attempts"] == 0
+
+
+async def test_who_has_gone_is_told_of_and_who_is_back(house: House, server: NtfyStandIn) -> None:
+    async with house.running():
+        for user in ("alice", "bob"):
+            house.issues.report(f"user {user}", NeedsPerson("user.gone", f"{user} has no home"), subject=user)
+        await until(lambda: len(server.messages) == 1)
+        (message,) = server.messages
+        assert message["title"] == "2 users have no home any more"
+        assert message["priority"] == 3
+        assert message["click"].endswith("/#/users")
+        await until(lambda: not house.ledger.outbox.count("ntfy"))
+        house.issues.clear("user alice")
+        await until(lambda: len(server.messages) == 2)
+        assert server.messages[1]["title"] == "All well again"
+        assert "alice has no home" in server.messages[1]["message"]
+
+
+async def test_buttons_are_for_the_user_as_they_are(house: House, server: NtfyStandIn) -> None:
+    user = "x" * 250
+    async with house.running():
+        house.issues.report(f"user {shown(user)}", NeedsPerson("user.new", "there"), subject=user)
+        await until(lambda: len(server.messages) == 1)
+    token = next(one["url"] for one in server.messages[0]["actions"] if one["label"] == "Include").rpartition("/")[2]
+    assert house.messages.buttons.redeem(token, house.clock.wall()).subject == user

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ui.api.operations import Operation
 from ui.api.shapes.common import Run, RunAnswer, RunsAnswer
-from ui.api.shapes.others import IndexWish, SweepWish
+from ui.api.shapes.others import IndexWish, RetryAnswer, RetryWish, SweepWish
 
 if TYPE_CHECKING:
     from ui.api.operations import Call
@@ -18,6 +18,10 @@ async def _sweep(call: Call) -> Any:
 
 async def _index(call: Call) -> Any:
     return await call.service.runs.index(call.body.users, call.body.album, call.who)
+
+
+async def _retry(call: Call) -> Any:
+    return {"retried": await call.service.retry_code(call.body.code, call.who)}
 
 
 async def _list(call: Call) -> Any:
@@ -53,6 +57,16 @@ OPERATIONS = (
         body=IndexWish,
         body_needed=False,
         refuses=(409,),
+        relay=True,
+    ),
+    Operation(
+        "POST",
+        "/retry",
+        "control",
+        "Try all photos again that wait or are held for this reason.",
+        _retry,
+        RetryAnswer,
+        body=RetryWish,
         relay=True,
     ),
     Operation("GET", "/runs", "read", "Work in the background, newest first, without its lines.", _list, RunsAnswer),

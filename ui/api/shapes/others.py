@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ui.api.shapes.common import Cursor, Limit, Query, Shape, Time, Wish, Words
+from ui.api.shapes.common import Count, Cursor, Limit, Query, Shape, Time, Wish, Words
 
 UserId = Annotated[str, Field(min_length=1, max_length=200)]
 
@@ -81,6 +81,20 @@ class NotifyAnswer(Shape):
     sent: bool
     server: str
     message: str
+    code: str
+    hint: str
+
+
+class RetryWish(Wish):
+    """Which photos to try again: those that wait or are held for this reason."""
+
+    code: str = Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", max_length=100)
+
+
+class RetryAnswer(Shape):
+    """How many photos go on now."""
+
+    retried: Count
 
 
 class SweepWish(Wish):

@@ -70,6 +70,7 @@ class Trouble(Shape):
     photos: Count
     since: Time | None
     message: str
+    hint: str
 
 
 class BatchNow(Shape):
@@ -118,7 +119,6 @@ class PageNow(Shape):
 
     popups: Literal["scifi", "plain"]
     timezone: str
-    nextcloud_url: str | None
 
 
 class Status(Shape):

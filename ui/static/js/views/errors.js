@@ -1,11 +1,8 @@
 /** What is wrong now, each with its code, what to do, and a button where a button can do it; and why photos wait. */
 
-import { get, may, patch, post } from "../api.js";
+import { may, patch, post } from "../api.js";
 import { button, count, h, mount, shortTime, timeAgo, viewHead } from "../dom.js";
 import { mendedAt, toast } from "../popups.js";
-
-const PAGE = 200; // photos asked for at once when those of one code are tried again
-const MOST = 25; // such requests
 
 export default {
   title: "Errors",
@@ -77,21 +74,9 @@ async function decide(user, decision) {
   toast(decision === "include" ? `${user} is included.` : `${user} is left alone from now on.`);
 }
 
-/** Try again every photo that waits or is held with this code, now; without a code, all of them. */
-async function retry(code, states = ["held", "waiting"]) {
-  let tried = 0;
-  for (const state of states) {
-    let before = null;
-    for (let asked = 0; asked < MOST; asked++) {
-      const { photos, next } = await get("/photos", { state, before, limit: PAGE });
-      for (const photo of photos.filter((one) => !code || one.code === code)) {
-        await post(`/photos/${photo.id}/retry`);
-        tried += 1;
-      }
-      if (!next) break;
-      before = next;
-    }
-  }
+/** Try again every photo that waits or is held with this code, now. */
+async function retry(code) {
+  const tried = code ? (await post("/retry", { code })).retried : 0;
   if (!tried) await post("/sweeps", { users: [], dry_run: false }); // it is no photo's own trouble: look at everything
   toast(tried ? `${count(tried, "photo")} tried again.` : "Everything is looked at again.");
 }
@@ -106,7 +91,7 @@ function troubleCard(trouble) {
       h("span", { class: "faint" }, h("span", { class: "code" }, trouble.code), trouble.since && [" · since ", timeAgo(trouble.since, shortTime)]),
       h("div", { class: "actions" },
         h("a", { class: "button quiet", href: `#/photos?state=${trouble.state}` }, "Which photos"),
-        may("control") && button("Try again now", () => retry(trouble.code, [trouble.state]), { "data-test": "retry", "data-key": `${trouble.state} ${trouble.code}` }))));
+        may("control") && button("Try again now", () => retry(trouble.code), { "data-test": "retry", "data-key": `${trouble.state} ${trouble.code}` }))));
 }
 
 function faultCard(fault, config) {
