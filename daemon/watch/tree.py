@@ -157,7 +157,7 @@ def walk(
     open_fds: list[int] = []
     waiting: list[list[str]] = []  # for each open directory, the paths in it still to enter
     try:
-        first, fd = _enter(base, path, None, skip, wanted)
+        first, fd = _enter_first(base, path, skip, wanted)
         yield first
         if fd is None:
             return
@@ -172,7 +172,7 @@ def walk(
             if len(open_fds) >= DEEPEST:
                 yield Listing(child, None, [], [], OSError(errno.ENAMETOOLONG, "nested too deeply", child))
                 continue
-            found, fd = _enter(base, child, open_fds[-1], skip, wanted)
+            found, fd = enter(open_fds[-1], child, skip, wanted)
             yield found
             if fd is not None:
                 open_fds.append(fd)
@@ -182,15 +182,29 @@ def walk(
             os.close(fd)
 
 
-def _enter(
-    base: str, path: str, parent: int | None, skip: Skip | None, wanted: Callable[[str], bool] | None
+def enter(
+    parent: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None
+) -> tuple[Listing, int | None]:
+    """List the directory ``path``, of which the open directory ``parent`` holds the last component; give it open, too.
+
+    Where it cannot be listed there is no descriptor, and the listing says why.
+    """
+    fd = None
+    try:
+        fd = os.open(path.rpartition("/")[2], _LIST, dir_fd=parent)
+        return _read(fd, path, skip, wanted), fd
+    except OSError as error:
+        if fd is not None:
+            os.close(fd)
+        return Listing(path, None, [], [], error), None
+
+
+def _enter_first(
+    base: str, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None
 ) -> tuple[Listing, int | None]:
     fd = None
     try:
-        if parent is None:
-            fd = open_directory(base, path, listing=True)
-        else:
-            fd = os.open(path.rpartition("/")[2], _LIST, dir_fd=parent)
+        fd = open_directory(base, path, listing=True)
         return _read(fd, path, skip, wanted), fd
     except OSError as error:
         if fd is not None:

@@ -18,17 +18,18 @@ from daemon.errors import RelayError
 from daemon.nextcloud import homes
 from daemon.text import shown
 from daemon.watch import filesystems, limits, media, tree, users
-from daemon.watch import sweep as sweeps
 from daemon.watch.heard import Heard
 from daemon.watch.inotify import Item, Watcher
 from daemon.watch.model import Change, Found, Suspicion, WatchOptions
 from daemon.watch.polling import Poller
 from daemon.watch.ripen import Ripener
 from daemon.watch.rules import Place, Rules
+from daemon.watch.sweeping import Sweeping
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection, Iterable
 
+    from daemon.watch import sweep as sweeps
     from daemon.watch.model import Sink
     from daemon.watch.users import Folders, Plan
 
@@ -93,7 +94,9 @@ class Watch:
         self._suspect = anyio.Event()
         self._suspects: set[str] | None = set()
         self._reasons: dict[str, None] = {}
-        self._sweeping = anyio.Lock()
+        self._sweeping = Sweeping(
+            self._root, self._ripener, self._offer, self._heard, clock=self._clock, limiter=self._limiter
+        )
         self._homes: frozenset[str] | None = None
         self._silent: dict[str, str] = {}
         self._deaf = ""
@@ -101,7 +104,6 @@ class Watch:
         self._verified_at: float | None = None
         self._swept_at: float | None = None
         self._directories = 0
-        self._missed = 0
         self._suspicions = 0
         self._unreadable: tuple[str, ...] = ()
         self._shortage: limits.Shortage | None = None
@@ -134,6 +136,7 @@ class Watch:
 
     async def run(self) -> None:
         """Watch until cancelled. A second call after an end or an error goes on with what was pending."""
+        self._sweeping.memory.forget()
         self.set_folders(self._included())
         async with anyio.create_task_group() as group:
             group.start_soon(self._keep_plan)
@@ -148,12 +151,20 @@ class Watch:
 
     def set_folders(self, folders: Folders) -> None:
         """Watch these users and folders from now on; what is new is watched first, then swept."""
-        self._rules = self._rules_for(folders)
+        before, self._rules = self._rules, self._rules_for(folders)
+        if self._rules.folders != before.folders:
+            # A folder that is watched or not decides whether one of another name beside it is entered.
+            self._sweeping.memory.forget()
         self._ripener.configure(self._options, self._rules)
         self._replan.set()
 
     def set_options(self, options: WatchOptions) -> None:
-        """Put new times, extensions or another mode in force; all is swept, since other files may count now."""
+        """Put new times, extensions or another mode in force.
+
+        Other files may count from now on, whatever was changed: the next sweep trusts nothing that was seen before,
+        and where other names count it comes at once.
+        """
+        self._sweeping.memory.forget()
         wider = (options.extensions, options.archived) != (self._options.extensions, self._options.archived)
         self._options = options
         self._deaf = ""
@@ -162,7 +173,8 @@ class Watch:
             self.suspect("which files are taken has changed")
 
     def suspect(self, reason: str) -> None:
-        """Have everything swept at once, because something may have been missed."""
+        """Have everything swept at once and in full, because something may have been missed."""
+        self._sweeping.memory.forget()
         self._suspects = None
         self._reasons[reason] = None
         self._suspect.set()
@@ -173,12 +185,22 @@ class Watch:
         there = await to_thread.run_sync(tree.fingerprints, self._root, directory, [name], limiter=self._limiter)
         await self._receive([Change(f"{directory}/{name}", there.get(name))])
 
-    async def sweep(self, users_: Collection[str] | None = None, settle: float | None = None) -> sweeps.Swept:
+    async def sweep(
+        self,
+        users_: Collection[str] | None = None,
+        settle: float | None = None,
+        *,
+        full: bool = True,
+        also: Iterable[tuple[str, str]] = (),
+    ) -> sweeps.Swept:
         """Look through the watched folders of these users (``None``: all) and take in what stands there.
 
         With ``settle=None`` what is found settles along with all else that is pending, which needs ``run``. With a
         number of seconds it is settled by this call alone, which returns when all of it has been handed over; ``0``
-        takes what stands. Raises what ``homes.check_data`` raises where the data directory is not in its place.
+        takes what stands. Without ``full`` only directories that have changed since they were last listed, or in which
+        something waited then, are listed again; what may have been written in place in the others is looked at where
+        it is named in ``also``, as ``(user, path)``. Raises what ``homes.check_data`` raises where the data directory
+        is not in its place.
         """
         await to_thread.run_sync(homes.check_data, self._root, limiter=self._limiter)
         if not self._rules.folders:
@@ -190,18 +212,16 @@ class Watch:
             if users_ is None or user in users_
             for folder in users.outermost(folders)
         ]
-        async with self._sweeping:
-            if settle is None:
-                swept = await self._sweep(targets, self._ripener)
-            else:
-                partner = self._options.partner if settle > 0 else 0.0
-                own = self._new_ripener(replace(self._options, settle=settle, partner=partner))
-                swept = await self._sweep(targets, own)
-            if users_ is None:
-                self._swept_at = self._clock.wall()
-                self._directories = swept.directories
-                self._unreadable = tuple(f"{shown(path)}: {why}" for path, why in swept.unreadable[:100])
-                await self._count_watches()
+        own = None
+        if settle is not None:
+            partner = self._options.partner if settle > 0 else 0.0
+            own = self._new_ripener(replace(self._options, settle=settle, partner=partner))
+        swept = await self._sweeping.run(targets, full=full, also=also, own=own)
+        if users_ is None:
+            self._swept_at = self._clock.wall()
+            self._directories = swept.directories
+            self._unreadable = tuple(f"{shown(path)}: {why}" for path, why in swept.unreadable[:100])
+            await self._count_watches()
         return swept
 
     def status(self) -> WatchStatus:
@@ -218,7 +238,7 @@ class Watch:
             swept_at=self._swept_at,
             directories=self._directories,
             pending=len(self._ripener.settler),
-            missed=self._missed,
+            missed=self._sweeping.missed,
             suspicions=self._suspicions,
             unreadable=self._unreadable,
             shortage=self._shortage,
@@ -316,6 +336,7 @@ class Watch:
         self._shortage = limits.assess(self._directories, allowed)
         if held < self._directories * 0.99 - 5:
             self._deaf = f"only {held} of {self._directories} directories could be watched"
+            self._sweeping.memory.forget()
             self._reasons[self._deaf] = None
             self._suspect.set()
             self._replan.set()
@@ -408,55 +429,11 @@ class Watch:
                 await self._sink.suspicion(reason)
             if roots is None:
                 try:
-                    await self.sweep()
+                    await self.sweep(full=False)
                 except RelayError:  # not there: the plan says so, and when it is back all is swept
                     continue
             elif roots:
                 places = [self._rules.locate(f"{root}/.") for root in sorted(roots)]
                 targets = [(place.user, place.directory) for place in places if place is not None]
-                async with self._sweeping:
-                    swept = await self._sweep(targets, self._ripener)
+                swept = await self._sweeping.run(targets, full=False)
                 self._directories = max(self._directories, swept.directories)
-
-    async def _sweep(self, targets: list[tuple[str, str]], ripener: Ripener) -> sweeps.Swept:
-        swept = sweeps.Swept()
-        chunks = sweeps.sweep(self._root, targets, self._rules, swept, wall=self._clock.wall, chunk=self._options.chunk)
-        while (chunk := await to_thread.run_sync(next, chunks, None, limiter=self._limiter)) is not None:
-            await self._swept(chunk, ripener, swept)
-        if swept.racy and ripener.options.settle > 0:
-            await self._clock.sleep(self._options.racy)
-            for user, path in swept.racy:
-                listed = await to_thread.run_sync(
-                    sweeps.again, self._root, user, path, self._rules, limiter=self._limiter
-                )
-                await self._swept(listed, ripener, swept)
-        if ripener is not self._ripener:
-            await ripener.drain()
-        return swept
-
-    async def _swept(self, chunk: list[Found], ripener: Ripener, swept: sweeps.Swept) -> None:
-        await ripener.wait_for_room() if ripener is self._ripener else await self._relieve(ripener)
-        chunk = [found for found in chunk if not ripener.has(found.user, found.path)]
-        unheard = {(found.user, found.path) for found in chunk if self._should_have_heard(found)}
-        for found in await self._offer(chunk, ripener) if chunk else ():
-            swept.wanted += 1
-            if (found.user, found.path) in unheard:
-                swept.missed += 1
-                self._missed += 1
-            if ripener is not self._ripener:
-                directory, _, name = found.path.rpartition("/")
-                self._ripener.settler.gone((found.user, directory), name)
-
-    async def _relieve(self, ripener: Ripener) -> None:
-        """Hand over in between where a sweep settles by itself, so that what it holds stays bounded."""
-        while len(ripener.settler) >= self._options.pending:
-            if not await ripener.hand_over():
-                await self._clock.sleep(0.1)
-
-    def _should_have_heard(self, found: Found) -> bool:
-        """Tell whether the live watch owed us this photo; a side file may wait for its photo for ever."""
-        return (
-            self._heard.owed(found, self._clock.wall())
-            and not self._ripener.has(found.user, found.path)
-            and self._rules.is_main(found.path.rpartition("/")[2])
-        )
