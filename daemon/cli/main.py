@@ -88,7 +88,10 @@ def parser() -> argparse.ArgumentParser:
     checked.set_defaults(command=_later("config", "check"))
     schema = which.add_parser("schema", help="print the JSON schema of the configuration file", parents=[common])
     schema.set_defaults(command=_later("config", "schema"))
-    add("password", "set the page's password (asks twice, or reads standard input)", _later("password", "password"))
+    secret = add(
+        "password", "set the page's password (asks twice, or reads standard input)", _later("password", "password")
+    )
+    secret.add_argument("--print", action="store_true", help="only print the hash, for a secret of Docker's")
     demo.add_to(commands, common)
     gate.add_to(commands)
     return top

@@ -1,4 +1,4 @@
-"""``photon-relay password``: asks for a new password and writes its hash into the configuration file."""
+"""``photon-relay password``: asks for a new password and writes its hash into the configuration file, or prints it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,16 @@ _KEY = ("ui", "password_hash")
 
 
 def password(arguments: Namespace) -> int:
-    """Ask twice (standard input where there is no terminal) and change that one value in the file, nothing else."""
+    """Ask twice (standard input where there is no terminal) and change that one value in the file, nothing else.
+
+    With ``--print`` nothing is read or written: the hash goes to standard output, for a secret of Docker's.
+    """
+    if arguments.print:
+        new = _ask()
+        if found := weakness(new):
+            raise found
+        print(hash_password(new))
+        return 0
     path: Path = arguments.config
     ensure_default(path)
     loaded = load(path, os.environ)  # a file that is not valid is mended first

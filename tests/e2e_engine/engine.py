@@ -25,15 +25,21 @@ PASSED_ON = {"PATH", "HOME", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "
 """Of this process's environment; anything else could fill in a ${…} of the files that are tested."""
 
 
-def docker(*words: str, check: bool = True, within: float = 300, environment: Mapping[str, str] | None = None) -> str:
-    """Run Docker's client and give what it says."""
+def docker(
+    *words: str,
+    check: bool = True,
+    within: float = 300,
+    environment: Mapping[str, str] | None = None,
+    text: str = "",
+) -> str:
+    """Run Docker's client, with ``text`` on its standard input, and give what it says."""
     done = subprocess.run(
         ["docker", *words],
         capture_output=True,
         text=True,
         check=False,
         timeout=within,
-        stdin=subprocess.DEVNULL,
+        input=text,
         env={**{key: value for key, value in os.environ.items() if key in PASSED_ON}, **(environment or {})},
     )
     if check and done.returncode:

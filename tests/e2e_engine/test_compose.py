@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e_engine import burglary
+from tests.e2e_engine import burglary, page
 from tests.e2e_engine.engine import (
     PRISM_PORT,
     ROOT,
@@ -141,6 +141,7 @@ def test_from_nothing_to_the_archive(compose: Compose, ground: Ground) -> None:
     assert prism_state(compose.container("prism"))["imports"]
     assert "refused (" not in compose.logs("gate"), compose.logs("gate")
 
+    page.shows_and_changes_nothing_until_it_has_a_password(ground.port, compose.logs("relay"))
     burglary.nothing_is_found(relay, groups=[33, 1000])
     docker("exec", gate, "photon-relay", "gate", "--check")
     burglary.all_is_refused(relay, gate, nextcloud)

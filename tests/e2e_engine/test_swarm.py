@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import yaml
 
-from tests.e2e_engine import burglary
+from tests.e2e_engine import burglary, page
 from tests.e2e_engine.engine import (
     PRISM_PORT,
     ROOT,
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(400)]
 
+PASSWORD = "a password for the page"
 SETTINGS = {
     "users": {"include": {"alice": {}, "bob": {}}, "exclude": ["admin"], "after": "delete"},
     "watch": {"settle": "1s", "partner": "2s", "batch": 20},
@@ -50,6 +51,9 @@ class Stack:
         (here / "settings.yaml").write_text(yaml.safe_dump(SETTINGS))
         (here / "token").write_text(TOKEN)
         docker("secret", "create", self.name, str(here / "token"))
+        words = ["run", "--rm", "--interactive", "--network", "none", ground.image, "password", "--print"]
+        (here / "hash").write_text(docker(*words, text=PASSWORD))
+        docker("secret", "create", f"{self.name}-password", str(here / "hash"))
         self.node = docker("node", "ls", "--filter", "role=manager", "--quiet").splitlines()[0]
         docker("node", "update", "--label-add", f"photon-relay={self.name}", self.node)
         self.override = here / "override.yaml"
@@ -92,6 +96,7 @@ class Stack:
             "NEXTCLOUD_SERVICE": f"{self.name}_nextcloud",
             "STATE": f"{here}/state",
             "TOKEN_SECRET": self.name,
+            "PASSWORD_SECRET": f"{self.name}-password",
             "CONFIG_FILE": f"{here}/settings.yaml",
             "CONFIG_VERSION": self.name,
             "PORT": str(self.ground.port),
@@ -119,7 +124,7 @@ class Stack:
         docker("stack", "rm", self.name, check=False)
         mine = ["--all", "--quiet", "--filter", f"label=com.docker.stack.namespace={self.name}"]
         until(lambda: not docker("ps", *mine), "the stack gone", 60)
-        docker("secret", "rm", self.name, check=False)
+        docker("secret", "rm", self.name, f"{self.name}-password", check=False)
         docker("config", "rm", f"photon-relay-settings-{self.name}", check=False)
         docker("node", "update", "--label-rm", "photon-relay", self.node, check=False)
         until(
@@ -174,6 +179,8 @@ def test_a_task_is_replaced_and_the_relay_killed(stack: Stack, ground: Ground) -
     details = docker("logs", "--details", relay, check=False)
     assert f"TASK={stack.name}_relay.1" in details.replace("%3D", "="), details[:2000]
     assert "NODE=" in details
+    until(lambda: page.Page(ground.port).ask("GET", "/")[0] == 200, "the page", 30, stack.told)
+    page.opens_with(ground.port, PASSWORD)
     burglary.nothing_is_found(relay, groups=[1000])
     gate = stack.task("gate")
     networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", gate))
