@@ -83,7 +83,7 @@ def _commands() -> list[tuple[str, list[str]]]:
 def _of_line(line: str) -> list[list[str]]:
     line = re.sub(r" #.*", "", line)
     match = re.search(r"(?:^|[\s/])photon-relay((?: +(?![|&>;])\S+)+)", line)
-    if not match or "docker run" in line or "stack deploy" in line or "-t photon" in line:
+    if not match or "docker run" in line or "stack deploy" in line or "photoprism auth" in line:
         return []
     return [shlex.split(match[1])]
 
