@@ -65,7 +65,7 @@ def _in_python() -> set[str]:
                 if isinstance(node, ast.Constant) and isinstance(node.value, str) and DOTTED.fullmatch(node.value):
                     found.add(node.value)
                 if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "tell":
-                    told |= {arg.value for arg in node.args[:1] if isinstance(arg, ast.Constant)}
+                    told |= {str(arg.value) for arg in node.args[:1] if isinstance(arg, ast.Constant)}
     settings = {".".join(path) for path, _ in walk(Settings)}
     no_codes = (told | settings | set(hooks.EVENTS) | set(MESSAGES) | OTHER) - ALSO
     return {word for word in found - no_codes if not word.endswith(ENDINGS)}
