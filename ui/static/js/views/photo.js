@@ -16,9 +16,10 @@ export default {
   mount(root, { params }) {
     const id = encodeURIComponent(params[0] ?? "");
     const stop = new AbortController();
+    const said = h("div"); // stays when the photo is drawn anew
     const body = h("div");
     const again = () => load(body, () => get(`/photos/${id}`, null, { signal: stop.signal }), draw);
-    root.append(viewHead("Photo", h("a", { class: "button", href: "#/photos" }, "All photos")), body);
+    root.append(viewHead("Photo", h("a", { class: "button", href: "#/photos" }, "All photos")), said, body);
     again();
     let moving = false;
     let timer = 0;
@@ -67,7 +68,7 @@ export default {
         h("p", { class: "path" }, photo.path)], { yes: "Copy back", deed: async () => { at = (await post(`/photos/${photo.id}/restore`)).path; } });
       if (!done) return;
       await again();
-      body.prepend(notice("ok", h("strong", null, "Copied back."), h("p", { class: "path" }, at)));
+      mount(said, notice("ok", h("strong", null, "Copied back."), h("p", { class: "path" }, at)));
     }
     return () => { offs.forEach((off) => off()); clearTimeout(timer); stop.abort(); };
   },
