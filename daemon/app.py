@@ -179,6 +179,7 @@ class App:
         self.watch.set_options(watch_options(now))
         self.watch.set_folders(self.homekeeper.included())
         await self.homekeeper.settings_changed()
+        self.sweeper.settings_changed()
         self.wake.set()
         log.info("the settings in %s are in force", loaded.path)
 
@@ -257,6 +258,7 @@ def know_secrets(settings: Settings) -> None:
             settings.notify.ntfy.token.get_secret_value(),
             settings.notify.ntfy.password.get_secret_value(),
             *(hook.secret.get_secret_value() for hook in settings.hooks),
+            *(other.token.get_secret_value() for other in settings.ui.others),
             settings.ui.password_hash.get_secret_value(),
         ]
     )

@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+STEP = 20.0
+"""Seconds after which the wall clock is looked at again."""
+FULL_EVERY = 22 * 3600.0
+"""Seconds after which a sweep by schedule trusts nothing; less than a day, so that one at a fixed hour always does."""
+_LOOKED_AT_BY_NAME = (State.FOUND, State.SETTLED, State.WAITING, State.HELD, State.REFUSED)
+"""Files that stand in people's folders and may be written again under the same name, which no directory shows."""
+
 
 class Sweeper:
     """Sweeps by schedule and on request, and keeps their diary."""
@@ -45,35 +52,69 @@ class Sweeper:
         self._one_at_a_time = anyio.Lock()
         self._running = False
         self._next: float | None = None
+        self._full_at: float | None = None
+        self._changed = anyio.Event()
         self.missed = 0
 
     async def by_schedule(self) -> None:
         """Sweep at the start and then whenever the schedule says, for ever."""
-        await self.now("start", None)
+        # What the watch has listed by itself since it began, a moment ago, need not be listed twice.
+        await self.now("start", None, full=False)
+        self._full_at = self._clock.wall()
         while True:
             wanted = self._wanted()
             schedule = Schedule.parse(*wanted)
             self._next = schedule.next_after(self._clock.now()).timestamp()
             while (left := self._next - self._clock.wall()) > 0:
-                # In short steps: the wall clock may be set, the machine may have slept, the schedule be another one.
-                await self._clock.sleep(min(left, 1.0))
+                # In steps: the wall clock may be set, the machine may have slept.
+                await self._wait(min(left, STEP))
                 if self._wanted() != wanted:
                     break
             else:
-                await self.now("schedule", None)
+                await self.now("schedule", None, full=self._is_full_due())
+
+    def settings_changed(self) -> None:
+        """Have a new schedule in force at once."""
+        self._changed.set()
+
+    async def _wait(self, seconds: float) -> None:
+        """Wait, or until settings change."""
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._until_changed, group.cancel_scope)
+            await self._clock.sleep(seconds)
+            group.cancel_scope.cancel()
+        self._changed = anyio.Event()
+
+    async def _until_changed(self, scope: anyio.CancelScope) -> None:
+        await self._changed.wait()
+        scope.cancel()
+
+    def _is_full_due(self) -> bool:
+        """Tell whether the last full sweep is about a day ago, or the clock was set back."""
+        return self._full_at is None or not 0 <= self._clock.wall() - self._full_at < FULL_EVERY
 
     def _wanted(self) -> tuple[str, str]:
         """Give the schedule and its time zone as they are in force; other settings begin no pause anew."""
         settings = self._current.settings
         return settings.watch.sweep, zone_name(settings.ui.timezone, os.environ)
 
-    async def now(self, reason: str, users: Sequence[str] | None, *, settle: float | None = None) -> Swept:
-        """Sweep once; a sweep that is running is waited for first."""
+    async def now(
+        self, reason: str, users: Sequence[str] | None, *, settle: float | None = None, full: bool = True
+    ) -> Swept:
+        """Sweep once; a sweep that is running is waited for first.
+
+        Without ``full`` directories that have not changed since they were last listed are not listed again; what stands
+        in them unfinished or refused is looked at by name.
+        """
         async with self._one_at_a_time:
             self._running = True
             try:
                 number = await anyio.to_thread.run_sync(self._ledger.audit.sweep_began, self._clock.wall(), reason)
-                swept = await self._watch.sweep(users, settle=settle)
+                began = self._clock.wall()
+                also = () if full else await anyio.to_thread.run_sync(self._ledger.photos.places, *_LOOKED_AT_BY_NAME)
+                swept = await self._watch.sweep(users, settle=settle, full=full, also=also)
+                if full and users is None:
+                    self._full_at = began
                 self.missed += swept.missed
                 await anyio.to_thread.run_sync(
                     self._ledger.audit.sweep_ended, number, self._clock.wall(), swept.files, swept.missed
@@ -83,10 +124,11 @@ class Sweeper:
         for path, why in swept.unreadable:
             log.warning("the sweep could not read %s: %s", shown(path), why)
         log.info(
-            "sweep (%s): %d files in %d folders, %d to relay, %d of them missed by the watcher",
+            "sweep (%s): %d files in %d folders (%d of them listed), %d to relay, %d of them missed by the watcher",
             reason,
             swept.files,
             swept.directories,
+            swept.listed,
             swept.wanted,
             swept.missed,
         )

@@ -5,7 +5,10 @@ from __future__ import annotations
 
 import os
 from contextlib import asynccontextmanager
+from datetime import datetime
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
 import anyio
 import pytest
@@ -26,6 +29,7 @@ if TYPE_CHECKING:
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
 XMP = b'<x:xmpmeta xmlns:x="adobe:ns:meta/">a recipe</x:xmpmeta>'
 BOTH = frozenset({"alice", "bob"})
+BERLIN = ZoneInfo("Europe/Berlin")
 
 
 @asynccontextmanager
@@ -157,13 +161,19 @@ class PlayedWatch:
     def __init__(self, world: World) -> None:
         self.world = world
         self.swept: list[list[str] | None] = []
+        self.at: list[float] = []
+        self.full: list[bool] = []
+        self.also: list[list[tuple[str, str]]] = []
         self.running = 0
 
-    async def sweep(self, users: Any, *, settle: float | None = None) -> Swept:
+    async def sweep(self, users: Any, *, settle: float | None = None, full: bool = True, also: Any = ()) -> Swept:
         self.running += 1
         assert self.running == 1, "never two at once"
         await anyio.sleep(0.01)
         self.swept.append(users)
+        self.at.append(self.world.clock.time)
+        self.full.append(full)
+        self.also.append(list(also))
         self.running -= 1
         return Swept(directories=3, files=5, wanted=2, missed=1)
 
@@ -194,6 +204,54 @@ async def test_a_sweep_at_the_start_and_then_by_the_schedule(world: World) -> No
                 await anyio.sleep(0.001)
         group.cancel_scope.cancel()
     assert 2 * 3600 <= world.clock.time - began < 3.2 * 3600
+
+
+async def test_one_sweep_a_day_trusts_nothing_and_the_others_look_at_what_waits_by_name(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.sweeper.STEP", 600.0)
+    watch: Any = PlayedWatch(world)
+    world.change(**OFF, watch={"sweep": "every 1h"})
+    await world.deliver("alice", {f"{FOLDER}/refused.jpg": b"words"})
+    sweeper = Sweeper(watch, world.ledger, world.current, world.bus, world.clock)
+    async with anyio.create_task_group() as group:
+        group.start_soon(sweeper.by_schedule)
+        with anyio.fail_after(20):
+            while len(watch.swept) < 48:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    full = [number for number, one in enumerate(watch.full) if one]
+    assert 2 <= len(full) <= 3
+    assert all(21 <= later - earlier <= 23 for earlier, later in pairwise([0, *full]))
+    ordinary = [also for also, is_full in zip(watch.also, watch.full, strict=True) if not is_full]
+    assert all(also == [("alice", f"{FOLDER}/refused.jpg")] for also in ordinary)
+    await sweeper.now("asked for", None)
+    assert watch.full[-1]
+
+
+@pytest.mark.parametrize("day", [datetime(2026, 3, 27, 12, tzinfo=BERLIN), datetime(2026, 10, 23, 12, tzinfo=BERLIN)])
+async def test_a_sweep_at_a_fixed_hour_is_full_every_day_through_a_clock_change(
+    world: World, day: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("daemon.sweeper.STEP", 600.0)
+    watch: Any = PlayedWatch(world)
+    world.change(**OFF, watch={"sweep": "30 2 * * *"}, ui={"timezone": "Europe/Berlin"})
+    world.clock.time = day.timestamp()
+    sweeper = Sweeper(watch, world.ledger, world.current, world.bus, world.clock)
+    async with anyio.create_task_group() as group:
+        group.start_soon(sweeper.by_schedule)
+        with anyio.fail_after(60):
+            while len(watch.swept) < 5:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert watch.full[2:] == [True, True, True], "the first comes less than a day after the start"
+    began = [datetime.fromtimestamp(at, BERLIN).strftime("%d %H") for at in watch.at[1:]]
+    assert began == [
+        f"{day.day + 1} 02",
+        f"{day.day + 2} {'03' if day.month == 3 else '02'}",
+        f"{day.day + 3} 02",
+        f"{day.day + 4} 02",
+    ]
 
 
 async def test_a_preview_names_each_file_and_what_would_become_of_it(world: World) -> None:

@@ -191,6 +191,13 @@ class Photos:
         sql = f"SELECT * FROM photos WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"  # noqa: S608  only question marks
         return [rows.photo(row) for row in self._store.rows(sql, arguments)]
 
+    def places(self, *states: State) -> list[tuple[str, str]]:
+        """Give user and path of every file in any of ``states``."""
+        marks = ", ".join("?" * len(states))
+        sql = f"SELECT user, path FROM photos WHERE state IN ({marks}) ORDER BY state, id"  # noqa: S608  only question marks
+        found = self._store.rows(sql, [state.value for state in states])
+        return [(row["user"], rows.text(row["path"])) for row in found]
+
     def settled_first(self, limit: int) -> list[Photo]:
         """Give settled photos that are in no batch, those that have waited longest first."""
         found = self._store.rows(
