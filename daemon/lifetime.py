@@ -23,6 +23,7 @@ from daemon.front import Front
 from daemon.ledger.ledger import Ledger
 from daemon.logs import set_up
 from daemon.service.config import Config
+from daemon.service.starting import starting
 from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
 
@@ -140,7 +141,7 @@ async def _run_once(
                     rebuild.append(taken)
                     group.cancel_scope.cancel()
 
-        control = ControlServer(settings.state, partial(answer, app))
+        control = ControlServer(settings.state, partial(_answer_when_ready, app, front))
         group.start_soon(app.supervisor.keep, "control", control.serve)
         group.start_soon(app.supervisor.keep, "settings", follow)
         await _until_there(app)
@@ -219,6 +220,15 @@ async def _stop_on_signal(scope: anyio.CancelScope) -> None:
             return
 
 
+async def _answer_when_ready(
+    app: App, front: Front, request: dict[str, Any], say: Callable[[str], Awaitable[None]]
+) -> dict[str, Any]:
+    """Answer a request, but begin no deed on photos before what a crash left has been brought to an end."""
+    if request.get("do") in {"sweep", "restore"} and not front.begun:
+        raise starting()
+    return await answer(app, request, say)
+
+
 async def answer(app: App, request: dict[str, Any], say: Callable[[str], Awaitable[None]]) -> dict[str, Any]:
     """Answer one request of the control socket."""
     match request:
@@ -227,6 +237,9 @@ async def answer(app: App, request: dict[str, Any], say: Callable[[str], Awaitab
             return {"end": health, "exit": 0 if health["ok"] else 1}
         case {"do": "status"}:
             return {"end": await app.service.status(), "exit": 0}
+        case {"do": "notify test"}:
+            tried = await app.service.notify.test("command line")
+            return {"end": tried, "exit": 0 if tried["sent"] else 1}
         case {"do": "sweep", "users": list(users), "dry_run": bool(dry_run)}:
             end = await app.service.sweep([str(user) for user in users], dry_run=dry_run, say=say)
             return {"end": end, "exit": 1 if end["failed"] else 0}

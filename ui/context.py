@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 from aiohttp import web
 
-from daemon.errors import Transient
+from daemon.service.starting import starting
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -63,16 +63,6 @@ class Context:
         if service is None or (relay and not self._started()):
             raise starting()
         return getattr(service, name) if name else service
-
-
-def starting() -> Transient:
-    """Give the error for whoever comes before the daemon is ready."""
-    return Transient(
-        "daemon.starting",
-        "the daemon is starting, or taking up new settings",
-        hint="it is tried again by itself; if this stays, the log says what it waits for",
-        retry_after=2.0,
-    )
 
 
 CONTEXT: web.AppKey[Context] = web.AppKey("context", Context)

@@ -16,6 +16,7 @@ import anyio.to_thread
 from aiohttp_session import get_session
 
 from daemon.errors import NeedsPerson, RelayError, Transient
+from daemon.service.starting import starting
 from ui.access import client_address, may_enter, parse_host, parse_peer, scheme_of
 from ui.identity import FACTS, Facts, Who, nobody, protection_of, without_log_in, would_lock_out
 from ui.keys import load_keys
@@ -127,12 +128,7 @@ class Doors:
         """Give the daemon's one door. Raises ``Transient`` ``daemon.starting`` while its parts are being built."""
         service = self._service()
         if service is None:
-            raise Transient(
-                "daemon.starting",
-                "the daemon is starting, or taking up new settings",
-                hint="it is tried again by itself; if this stays, the log says what it waits for",
-                retry_after=2.0,
-            )
+            raise starting()
         return service
 
     @property

@@ -40,6 +40,8 @@ HEADERS = {
 }
 
 
+OPEN_TO_ALL = "open to all"
+"""Set on a request whose answer pages from elsewhere may read: what it says is for whoever could ask it."""
 HSTS = f"max-age={180 * 86400}"
 """For this name alone: its subdomains are not ours to decide about."""
 
@@ -54,6 +56,8 @@ def hardening(
         for name, value in HEADERS.items():
             headers.setdefault(name, value)  # what a handler has set itself stays
         headers.setdefault("Cache-Control", "no-store")
+        if request.get(OPEN_TO_ALL):
+            headers["Access-Control-Allow-Origin"] = "*"
         if https_for_good(request):
             headers["Strict-Transport-Security"] = HSTS
         # aiohttp names itself and its version where nobody else does.

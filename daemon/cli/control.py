@@ -27,6 +27,9 @@ if TYPE_CHECKING:
 
     from daemon.settings import Settings
 
+STARTS_WITHIN = 30.0
+"""Seconds for which a command waits for a daemon that is starting."""
+
 
 def sweep(arguments: Namespace) -> int:
     """Do one sweep, relay what it finds, and print a summary."""
@@ -69,7 +72,7 @@ def status(arguments: Namespace) -> int:
 
 async def _hand_over_or_do(settings: Settings, request: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any]:
     """Have the running daemon do it; where none runs, do it here with the same parts."""
-    end = await ask(settings.state, request, say)
+    end = await _asked(settings, request, say)
     if end is not None:
         return end
     try:
@@ -95,10 +98,20 @@ async def _hand_over_or_do(settings: Settings, request: dict[str, Any], say: Cal
         # A daemon that has just started holds the lock and does not listen yet.
         for _ in range(20):
             await anyio.sleep(0.5)
-            end = await ask(settings.state, request, say)
+            end = await _asked(settings, request, say)
             if end is not None:
                 return end
         raise Transient("control.silent", f"another process holds {settings.state}, but does not answer") from None
+
+
+async def _asked(settings: Settings, request: dict[str, Any], say: Callable[[str], None]) -> dict[str, Any] | None:
+    """Have the running daemon do it, and wait a while for one that has only just started; ``None`` where none runs."""
+    until = time.monotonic() + STARTS_WITHIN
+    while True:
+        end = await ask(settings.state, request, say)
+        if end is None or end["end"].get("code") != "daemon.starting" or time.monotonic() > until:
+            return end
+        await anyio.sleep(0.5)
 
 
 async def _status(settings: Settings) -> dict[str, Any]:

@@ -92,6 +92,10 @@ def parser() -> argparse.ArgumentParser:
         "password", "set the page's password (asks twice, or reads standard input)", _later("password", "password")
     )
     secret.add_argument("--print", action="store_true", help="only print the hash, for a secret of Docker's")
+    messages = commands.add_parser("notify", help="send a message as a test")
+    message = messages.add_subparsers(required=True, metavar="WHAT")
+    tried = message.add_parser("test", help="send a message and say what the ntfy server said", parents=[common])
+    tried.set_defaults(command=_later("notify", "test"))
     demo.add_to(commands, common)
     gate.add_to(commands)
     return top

@@ -23,9 +23,10 @@ from daemon.events import Event
 from daemon.notify import hooks, ntfy
 from daemon.notify.buttons import Buttons
 from daemon.notify.courier import Courier
+from daemon.notify.form import in_form, send_test
 from daemon.notify.kinds import loudness, priority
 from daemon.notify.teller import NTFY, Teller
-from daemon.notify.words import MOST_BUTTONS, Known, Words, words
+from daemon.notify.words import Known, words
 from daemon.schedule import zone_name
 from daemon.text import count_in_words
 from daemon.wake import Wake
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.outbox import Parcel
+    from daemon.notify.buttons import Deed
     from daemon.settings.sections import Hook, Ntfy
 
 log = logging.getLogger(__name__)
@@ -52,7 +54,6 @@ LATE = 6 * 3600.0
 EVERY = 20.0
 """Seconds between two looks at the clock and at the list of hooks."""
 _DIGEST = "digest"
-_ICON = "/static/icon.png"
 
 
 class Messages:
@@ -193,33 +194,12 @@ class Messages:
         sequence = parcel.body.get("sequence")
         if parcel.kind == "issue.closed" and len({item.get("sequence") for item in items}) == 1:
             sequence = items[0].get("sequence") or sequence
-        return self._as_ntfy(parcel.id, said, loud, sequence, now), dropped
+        page = self._current.settings.ui.url
 
-    def _as_ntfy(self, number: int, said: Words, loud: int, sequence: str | None, now: float) -> dict[str, Any]:
-        page = self._current.settings.ui.url.rstrip("/")
-        message: dict[str, Any] = {
-            "title": said.title,
-            "message": said.text or said.title,
-            "priority": loud,
-            "tags": list(said.tags),
-        }
-        if sequence:
-            message["sequence_id"] = sequence  # servers before 2.16 pass it over
-        if page:
-            message["click"] = f"{page}{said.page}"
-            message["icon"] = f"{page}{_ICON}"
-            message["actions"] = [
-                {
-                    "action": "http",
-                    "label": label,
-                    "url": f"{page}/api/v1/act/{self.buttons.offer(number, deed, now)}",
-                    "method": "POST",
-                    "clear": True,
-                }
-                for label, deed in said.buttons[: MOST_BUTTONS - 1]
-            ]
-            message["actions"].append({"action": "view", "label": "Open", "url": message["click"]})
-        return message
+        def token(deed: Deed) -> str:
+            return self.buttons.offer(parcel.id, deed, now)
+
+        return in_form(said, loud, page, sequence=sequence, token=token), dropped
 
     def _sent(self, parcel: Parcel, dropped: int) -> None:
         if dropped:
@@ -238,17 +218,7 @@ class Messages:
 
     async def test(self) -> dict[str, Any]:
         """Send a message now, past the outbox; raises what the server refused it with, in its own words."""
-        if not self._teller.on:
-            raise NeedsPerson(
-                "ntfy.off",
-                "no message was sent: notify.ntfy.url and notify.ntfy.topic are not both set",
-                hint="set them, and try again",
-            )
-        page = self._current.settings.ui.url
-        hint = "" if page else " Set ui.url, and messages have links and buttons."
-        said = Words("Photon Relay: a test", f"Messages arrive.{hint}", ("camera",), "/#/settings")
-        message = self._as_ntfy(0, said, 3, None, self._clock.wall())
-        answer = await ntfy.publish(self._ntfy, message)
+        answer = await send_test(self._current.settings)
         self._how_it_went(None)
         self._sent_at = self._clock.wall()
         await anyio.to_thread.run_sync(self._ledger.outbox.try_now, NTFY)

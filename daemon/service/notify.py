@@ -7,10 +7,13 @@ from typing import TYPE_CHECKING, Any
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, RelayError
+from daemon.notify.form import send_test
 from daemon.notify.messages import Messages
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from daemon.clock import Clock
     from daemon.current import Current
     from daemon.events import Bus
@@ -18,6 +21,22 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.notify.buttons import Deed
     from daemon.service.service import Service
+    from daemon.settings import Settings
+
+
+async def test_alone(settings: Settings) -> dict[str, Any]:
+    """Send a message as a test where no daemon runs; give what ``service.notify.test`` gives."""
+    return await _tried(send_test(settings), settings)
+
+
+async def _tried(sending: Awaitable[dict[str, Any]], settings: Settings) -> dict[str, Any]:
+    server = shown(settings.notify.ntfy.url)
+    try:
+        answer = await sending
+    except RelayError as error:
+        return {"sent": False, "server": server, **error.as_dict()}
+    words = f"taken, as message {shown(str(answer.get('id', '')), 40)}"
+    return {"sent": True, "server": server, "message": words, "code": "", "hint": ""}
 
 
 class NotifyRoom:
@@ -43,13 +62,7 @@ class NotifyRoom:
 
     async def test(self, who: str = "") -> dict[str, Any]:
         """Send a message now and give what the server said; a refusal is an answer, in the server's own words."""
-        server = shown(self._current.settings.notify.ntfy.url)
-        try:
-            answer = await self._messages.test()
-        except RelayError as error:
-            return {"sent": False, "server": server, **error.as_dict()}
-        words = f"taken, as message {shown(str(answer.get('id', '')), 40)}"
-        return {"sent": True, "server": server, "message": words, "code": "", "hint": ""}
+        return await _tried(self._messages.test(), self._current.settings)
 
     async def status(self) -> dict[str, Any]:
         """Give the lamp: ``state`` (ok, warning, error, off or unknown), message, hint, code, since and detail."""

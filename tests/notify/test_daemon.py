@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import aiohttp
 import anyio
+import anyio.to_thread
 import yaml
 
 from tests.notify.conftest import until
@@ -39,6 +41,13 @@ def daemon(config: Path, log: Path) -> Iterator[subprocess.Popen[bytes]]:
         finally:
             process.terminate()
             process.wait(12)
+
+
+async def notify_test(config: Path) -> subprocess.CompletedProcess[str]:
+    words = [sys.executable, "-m", "daemon", "notify", "test", "--config", str(config)]
+    return await anyio.to_thread.run_sync(
+        lambda: subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    )
 
 
 async def test_a_new_user_is_included_from_the_phone(tmp_path: Path) -> None:
@@ -71,9 +80,11 @@ async def test_a_new_user_is_included_from_the_phone(tmp_path: Path) -> None:
             async with aiohttp.ClientSession() as phone:
                 async with phone.get(url) as looked:
                     assert looked.status in {404, 405}, "looking at it, as a preview of links does, presses nothing"
-                async with phone.post(url) as answer:
+                elsewhere = {"Origin": "https://ntfy.sh", "Sec-Fetch-Site": "cross-site"}
+                async with phone.post(url, headers=elsewhere, data="") as answer:
                     said = await answer.text()
                     assert answer.status == 200, said + log.read_text()
+                    assert answer.headers["Access-Control-Allow-Origin"] == "*", "ntfy's web application reads it"
                 assert "bob is included" in said
                 async with phone.post(url) as again:
                     assert again.status == 409
@@ -82,3 +93,30 @@ async def test_a_new_user_is_included_from_the_phone(tmp_path: Path) -> None:
             assert config.read_text().startswith("# mine\n")
             await anyio.sleep(1.0)
             assert len(server.messages) == 1
+            tried = await notify_test(config)
+            assert (tried.returncode, tried.stderr) == (0, "")
+            assert server.messages[1]["id"] in tried.stdout
+            server.token = "another"
+            tried = await notify_test(config)
+            assert (tried.returncode, tried.stdout) == (1, "")
+            assert "unauthorized (ntfy code 40101, status 401)" in tried.stderr
+            shutil.rmtree(data / "alice")
+            server.token = "tk_right"
+            await until(lambda: server.messages[-1]["title"] == "alice has no home any more", 30)
+
+
+async def test_a_message_as_a_test_needs_no_daemon(tmp_path: Path) -> None:
+    config = tmp_path / "photon-relay.yaml"
+    async with NtfyStandIn() as server:
+        config.write_text(f"nextcloud: {{data: /none}}\nnotify: {{ntfy: {{url: '{server.url}', topic: photos}}}}\n")
+        tried = await notify_test(config)
+        assert (tried.returncode, tried.stderr) == (0, "")
+        assert [message["title"] for message in server.messages] == ["Photon Relay: a test"]
+        assert sorted(one.name for one in tmp_path.iterdir()) == ["photon-relay.yaml"], "nothing is left over"
+    tried = await notify_test(config)
+    assert tried.returncode == 1
+    assert "[ntfy.unreachable]" in tried.stderr
+    config.write_text("nextcloud: {data: /none}\n")
+    tried = await notify_test(config)
+    assert tried.returncode == 1
+    assert "[ntfy.off]" in tried.stderr

@@ -8,6 +8,7 @@ import anyio
 from prometheus_client.parser import text_string_to_metric_families
 
 from daemon.demo.playground import fixed
+from daemon.errors import NeedsPerson
 
 if TYPE_CHECKING:
     from tests.ui.house import House
@@ -172,3 +173,21 @@ async def test_a_password_shuts_the_page_and_a_log_out_ends_its_connections(hous
         assert answer.status == 200
     async with house.session.get("/") as answer:
         assert answer.status == 200  # the log-in form
+
+
+async def test_all_photos_of_one_reason_are_tried_again(house: House) -> None:
+    house.playground.upload(fixed()[0])
+    (row,) = await _done(house, 1)
+    error = NeedsPerson("archive.hidden", "it is hidden")
+    assert await house.ask("POST", "/pause") == (200, {"paused": True})
+    house.ledger.photos.hold([row["id"]], error, 1.0)
+    (trouble,) = (await house.get("/status"))["troubles"]
+    assert trouble["since"] == "1970-01-01T00:00:01.000Z"
+    assert trouble["hint"] == ""
+    assert await house.ask("POST", "/retry", json={"code": "other.reason"}) == (200, {"retried": 0})
+    assert await house.ask("POST", "/retry", json={"code": "archive.hidden"}) == (200, {"retried": 1})
+    assert house.ledger.photos.counts()["held"] == 0
+    deeds = [(line["deed"], line["who"], line["note"]) for line in (await house.get("/audit"))["lines"]]
+    assert ("tried again", "page 127.0.0.1", "1 photos: archive.hidden") in deeds
+    status, found = await house.ask("POST", "/retry", json={"code": "not a code"})
+    assert (status, found["error"]["code"]) == (422, "request.invalid")

@@ -9,6 +9,7 @@ from ui.api.operations import Operation
 from ui.api.shapes.others import ActAnswer, AuditAnswer, ChecksAnswer, LogAnswer, LogQuery, NotifyAnswer
 from ui.api.shapes.photos import PageQuery
 from ui.api.streaming import stream
+from ui.security import OPEN_TO_ALL
 
 if TYPE_CHECKING:
     from ui.api.operations import Call
@@ -42,13 +43,16 @@ async def _notify(call: Call) -> Any:
 
 
 async def _act(call: Call) -> Any:
+    # The token is all the proof there is: no cookie counts here, so any page that has it may read the answer, as ntfy's
+    # own web application wants to.
+    call.request[OPEN_TO_ALL] = True
     return {"done": await call.service.notify.act(call.request.match_info["token"], call.address)}
 
 
 OPERATIONS = (
-    Operation("GET", "/log", "read", "The log's last lines, newest first.", _lines, LogAnswer, query=LogQuery),
-    Operation("GET", "/log/download", "read", "The log's last lines as text.", _download, gives=("text/plain",)),
-    Operation("GET", "/audit", "read", "Who changed what, newest first.", _audit, AuditAnswer, query=PageQuery),
+    Operation("GET", "/log", "control", "The log's last lines, newest first.", _lines, LogAnswer, query=LogQuery),
+    Operation("GET", "/log/download", "control", "The log's last lines as text.", _download, gives=("text/plain",)),
+    Operation("GET", "/audit", "control", "Who changed what, newest first.", _audit, AuditAnswer, query=PageQuery),
     Operation("GET", "/checks", "read", "What the last look at everything gave.", _last_checks, ChecksAnswer),
     Operation("POST", "/checks", "control", "Look at everything that a start needs.", _check, ChecksAnswer),
     Operation("POST", "/notify/test", "control", "Send a message as a test.", _notify, NotifyAnswer, refuses=(409,)),
