@@ -101,6 +101,7 @@ class Now:
             "page": {
                 "popups": settings.ui.popups,
                 "timezone": self._zone(),
+                "others": len(settings.ui.others),
             },
         }
 

@@ -22,6 +22,7 @@ from daemon.service.lamps import Lamps
 from daemon.service.logbook import LogBook
 from daemon.service.notify import NotifyRoom
 from daemon.service.now import Now, last_batch, last_sweep, troubles
+from daemon.service.others import Others
 from daemon.service.photos import PhotoDesk
 from daemon.service.runs import Runs
 from daemon.service.users import UserDesk
@@ -109,6 +110,7 @@ class Service:
         )
         self.batches = BatchDesk(ledger, self.runs, self.restore_photos)
         self.log = LogBook(ledger)
+        self.others = Others(current, clock)
         self.notify = NotifyRoom(self, ledger, current, issues, bus, clock)
         lamps = Lamps(
             current=current,

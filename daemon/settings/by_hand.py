@@ -22,6 +22,8 @@ _KEYS: tuple[tuple[str, ...], ...] = (
     ("nextcloud", "occ", "also"),
     # names files,
     ("ui", "tls"),
+    # sends secrets to other machines,
+    ("ui", "others"),
     ("state",),
     # or says which folders of this machine are read and written.
     ("nextcloud", "data"),

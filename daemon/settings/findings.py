@@ -47,6 +47,7 @@ def findings(settings: Settings, *, sweep: bool = False) -> list[Finding]:
         *_archive(settings),
         *_watch(settings, sweep=sweep),
         *_hooks(settings),
+        *_others(settings),
         *_ntfy(settings),
         *_ui(settings),
         *_folders(settings),
@@ -207,6 +208,12 @@ def _watch(settings: Settings, *, sweep: bool) -> Iterator[Finding]:
         Schedule.parse(watch.sweep)
     except ValueError as error:
         yield Finding((_key("watch.sweep"),), str(error))
+
+
+def _others(settings: Settings) -> Iterator[Finding]:
+    for number, other in enumerate(settings.ui.others):
+        if not other.url:
+            yield Finding((_key("ui", "others", number),), "must have a url")
 
 
 def _hooks(settings: Settings) -> Iterator[Finding]:

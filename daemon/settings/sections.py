@@ -324,6 +324,17 @@ class Tls(Section):
         return self.cert == SELF_SIGNED
 
 
+class Other(Section):
+    """Another relay, on another machine."""
+
+    name: str = Field(min_length=1, max_length=60, description="What it is called here.", examples=["attic"])
+    url: WebAddress = key("", "How its page is reached from here.", "http://attic.example:8080")
+    token: Secret = secret(
+        "An API token of that relay, which may read. Better kept in a file of its own (token_file).",
+        "prt_3v0Vbq8yWmN5jX2LrT7cZk9QhUdFsAeP",
+    )
+
+
 class Ui(Section):
     """The page."""
 
@@ -352,6 +363,11 @@ class Ui(Section):
         (), "Names under which the page may be called. Empty: addresses and localhost only.", ["relay.example.org"]
     )
     tls: Tls = Field(default=Tls(), description="Certificate for https without a proxy in front.")
+    others: tuple[Other, ...] = key(
+        (),
+        "Other relays whose state the page shows beside its own, where the storage is spread over several machines.",
+        [{"name": "attic", "url": "http://attic.example:8080"}],
+    )
     popups: Literal["scifi", "plain"] = key("scifi", "How pop-ups look: scifi or plain.", "plain")
     timezone: str = key(
         "",

@@ -65,6 +65,7 @@ def warnings(text: str) -> list[str]:
         ("watch: {sweep: every 1ms}", "1: watch.sweep: must be at least"),
         ('watch: {sweep: "0 25 * * *"}', "1: watch.sweep: must be `every`"),
         ("hooks: [{on: a}]", "1: hooks[0]: must have either url or run"),
+        ("ui: {others: [{name: a}]}", "1: ui.others[0]: must have a url"),
         ("hooks: [{on: a, url: 'http://x', run: [a]}]", "1: hooks[0]: must have either url or run"),
         ("notify: {ntfy: {url: 'https://x'}}", "1: notify.ntfy.topic: must not be empty"),
         ("notify: {ntfy: {url: 'https://x', topic: a/b}}", "1: notify.ntfy.topic: must be 1 to 64"),

@@ -288,6 +288,7 @@ def test_whatever_stands_at_known_keys_only_words_come_out(data: dict[str, objec
 
 
 @given(st.data())
+@hypothesis_settings(deadline=None)
 def test_the_default_file_with_something_torn_out_gives_words_too(data: st.DataObject) -> None:
     text = default_file()
     start = data.draw(st.integers(0, len(text)))

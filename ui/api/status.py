@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ui.api.operations import Operation
-from ui.api.shapes.status import Paused, Status, Summary
+from ui.api.shapes.status import OtherRelays, Paused, Status, Summary
 
 if TYPE_CHECKING:
     from ui.api.operations import Call
@@ -17,6 +17,10 @@ async def _status(call: Call) -> Any:
 
 async def _summary(call: Call) -> Any:
     return await call.service.now.summary()
+
+
+async def _others(call: Call) -> Any:
+    return {"others": await call.service.others.list()}
 
 
 async def _pause(call: Call) -> Any:
@@ -32,6 +36,7 @@ async def _resume(call: Call) -> Any:
 OPERATIONS = (
     Operation("GET", "/status", "read", "The snapshot that the live page starts from.", _status, Status),
     Operation("GET", "/summary", "read", "One flat object, for dashboards.", _summary, Summary),
+    Operation("GET", "/others", "read", "How the relays on other machines are.", _others, OtherRelays),
     Operation("POST", "/pause", "control", "Begin nothing new; what is under way is finished.", _pause, Paused),
     Operation("POST", "/resume", "control", "Go on.", _resume, Paused),
 )

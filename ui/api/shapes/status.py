@@ -119,6 +119,7 @@ class PageNow(Shape):
 
     popups: Literal["scifi", "plain"]
     timezone: str
+    others: Count = Field(description="how many other relays it shows")
 
 
 class Status(Shape):
@@ -147,6 +148,22 @@ class Status(Shape):
     users: UsersNow
     config: ConfigNow
     page: PageNow
+
+
+class OtherRelay(Shape):
+    """Another relay, as it was just now."""
+
+    name: str
+    url: str
+    at: Time
+    summary: dict[str, Any] | None
+    trouble: str
+
+
+class OtherRelays(Shape):
+    """The relays of `ui.others`."""
+
+    others: list[OtherRelay]
 
 
 class Paused(Shape):

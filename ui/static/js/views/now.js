@@ -1,6 +1,6 @@
 /** How things are, at one glance: the conveyor, the batch under way, the lamps, figures, and what came last. */
 
-import { may, onSession, post } from "../api.js";
+import { get, may, onSession, post } from "../api.js";
 import { bench } from "../bench.js";
 import { button, bytes, count, dateTime, duration, h, keyed, mount, number, panel, setAttr, setText, shortTime, stateBadge, timeAgo } from "../dom.js";
 import { follow, picture } from "../kit.js";
@@ -15,7 +15,7 @@ export default {
 
   mount(root, { store }) {
     const head = headline(store);
-    const parts = [head, conveyor(), batchCard(), lamps(), figures(), activity(), recent(), refreshed(head.runs)];
+    const parts = [head, conveyor(), batchCard(), lamps(), figures(), activity(), recent(), refreshed(head.runs), others()];
     const [, belt, ...cards] = parts.map((part) => part.element);
     const draw = (state, keys) => {
       // All at once, when there is something to show: what is filled bit by bit jumps.
@@ -260,6 +260,35 @@ function recent() {
           stateBadge(photo.state, Boolean(photo.duplicate_of))));
       first = false;
     },
+  };
+}
+
+/** The relays of other machines; not there where there are none. */
+function others() {
+  const list = h("ul", { class: "items", "data-test": "others" });
+  const box = panel("Other relays", { name: "others-panel" }, list);
+  box.hidden = true;
+  const look = async () => {
+    if (box.hidden || document.hidden) return;
+    const found = await get("/others").catch(() => null);
+    if (!found) return;
+    mount(list, found.others.map(({ name, url, summary, trouble }) => {
+      const state = trouble ? "error" : { ok: "ok", error: "error" }[summary.state] ?? "warning";
+      const words = trouble || summary.first_issue || `${count(summary.done_today, "photo")} today, ${number(summary.done_total)} in all`;
+      return h("li", null, h("span", { class: `lamp ${state}`, "aria-hidden": "true" }), h("div", { class: "grow" }, h("a", { href: url, rel: "noreferrer" }, name), h("div", { class: "faint" }, words)), h("span", { class: "faint" }, trouble ? "not seen" : summary.state));
+    }));
+  };
+  const timer = setInterval(look, 30_000);
+  return {
+    element: box,
+    keys: ["page"],
+    update(state) {
+      const there = (state.page?.others ?? 0) > 0;
+      if (box.hidden === !there) return;
+      box.hidden = !there;
+      look();
+    },
+    end: () => clearInterval(timer),
   };
 }
 
