@@ -8,6 +8,7 @@
 #   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
 #   make image-figures   its size, start-up time and memory, measured here
+#   make screenshots   the README's pictures in docs/images, from the real page; needs Chromium
 #   make lock     requirements.lock anew from pyproject.toml, newest versions
 #   make lint | types | format | compat | clean
 #
@@ -19,7 +20,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench image e2e image-figures lock lint types format compat clean
+.PHONY: help demo test bench image e2e image-figures screenshots lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -91,6 +92,9 @@ e2e: $(VENV)/.dev
 
 image-figures: image
 	@tools/image-figures
+
+screenshots: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.browser.screenshots
 
 # For every platform and the Pythons that the program runs on. uv comes into an environment of its own.
 lock:

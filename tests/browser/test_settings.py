@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.visit import Visit
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from tests.browser.visit import Visit
     from tests.e2e.world import World
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow, pytest.mark.timeout(240)]

@@ -97,7 +97,9 @@ export default {
         return refused(error);
       }
       let fault = null;
-      await ask("Save these changes?", unified(told.diff), { yes: "Save", deed: async () => {
+      const secrets = isFile ? [] : [...edits.keys()].filter((id) => id in (config.secrets_set ?? {}));
+      const unseen = secrets.length > 0 && h("p", { "data-test": "secrets" }, "Set anew, and not shown: ", secrets.map((id) => [h("code", null, id), " "]));
+      await ask("Save these changes?", [(told.diff || !unseen) && unified(told.diff), unseen], { yes: "Save", deed: async () => {
         saving = true;
         try {
           const headers = { "If-Match": config.match };
