@@ -7,6 +7,8 @@ import copy
 import hashlib
 import os
 import tempfile
+import threading
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,7 +34,8 @@ if TYPE_CHECKING:
     from daemon.settings.document import KeyPath
     from daemon.wake import Wake
 
-POLL = 0.5
+POLL = 1.0
+LONGEST = 60.0
 CALM = 0.3
 GONE = 1.0
 
@@ -207,10 +210,37 @@ async def watch_settings(
                 if isinstance(found, ConfigError):
                     found.context["etag"] = None if isinstance(content, ConfigError) else digest
                 yield found
-        if hurry is None:
-            await clock.sleep(POLL)
-        else:
-            await hurry.wait(rung, POLL)
+        async with anyio.create_task_group() as group:
+            if hurry is not None:
+                group.start_soon(_until_rung, hurry, rung, group.cancel_scope)
+            await _until_changed(path, seen)
+            group.cancel_scope.cancel()
+
+
+async def _until_rung(hurry: Wake, rung: int, scope: anyio.CancelScope) -> None:
+    while hurry.count == rung:
+        await hurry.wait(rung, LONGEST)
+    scope.cancel()
+
+
+async def _until_changed(path: Path, seen: _Signature) -> None:
+    """Wait until the file is another one than ``seen``, at most for a minute.
+
+    In one thread that looks by itself: to wake the event loop and a thread for each look costs four times as much.
+    """
+    ended = threading.Event()
+
+    def look() -> None:
+        until = time.monotonic() + LONGEST
+        while not ended.wait(POLL) and time.monotonic() < until:
+            now = _signature(path)
+            if now is None or now != seen:
+                return
+
+    try:
+        await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+    finally:
+        ended.set()
 
 
 async def _look(path: Path) -> tuple[str, bytes | ConfigError]:

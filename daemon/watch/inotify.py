@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
 
+_IDLE_STEP = 1.0
+"""Seconds for which events are gathered while none come, where half of that was asked for: each step is a wake-up."""
+
+_IDLE_WAIT = 6.0
+"""Seconds after which a thread that hears nothing comes back to look whether it is still wanted."""
+
 _CANARIES = 64
 """As many roots are proved at a time; each costs one event."""
 
@@ -149,6 +155,9 @@ class Watcher:
         old = self._standing
         if reason is not None or (old.roots if old else ()) != self._roots:
             roots = self._roots
+            for one in [one for one in self._alive if one is not old]:
+                # Never three at once: the kernel counts a directory for each watch over it.
+                await one.finished.wait()
             new, failure = await self._set_up(roots)
             before, self.failure = self.failure, failure
             if failure is not None:
@@ -165,7 +174,6 @@ class Watcher:
                 group.start_soon(self._read, new, threads)
             if old is not None:
                 old.replaced.set()
-                await old.finished.wait()
             items: list[Item] = []
             fresh = tuple(root for root in roots if old is None or root not in old.roots)
             if fresh:
@@ -232,12 +240,16 @@ class Watcher:
         if engine is None:
             await standing.replaced.wait()
             return None
-        step = max(1, round(self._step * 1000))
+        idle = False
         while True:
             # A replaced watch is not stopped, as that would drop what it has gathered: it is read to its end.
             last = standing.replaced.is_set()
-            wait = step if last else max(1000, 2 * step)
+            # The library sleeps for one step at a time, whether anything happens or not.
+            seconds = max(self._step, _IDLE_STEP) if idle and self._step >= _IDLE_STEP / 2 else self._step
+            step = max(1, round(seconds * 1000))
+            wait = step if last else max(round(_IDLE_WAIT * 1000), 2 * step)
             raw = await to_thread.run_sync(engine.watch, 2 * step, step, wait, standing.stop, limiter=threads)
+            idle = isinstance(raw, str)
             if isinstance(raw, str):
                 if raw != "timeout":
                     return None if standing.stop.is_set() else f"the watch ended: {raw}"
@@ -300,7 +312,8 @@ class Watcher:
 
     async def _guard(self) -> None:
         """Look for stalls, jumps of the clock and roots that are not the ones being watched any more."""
-        period = min(1.0, self._look)
+        # One look at the clocks is enough for all watchers; the one of folders has it.
+        period = min(1.0, self._look) if self._recursive else self._look
         watchdog = Watchdog(period)
         looked = self._clock.monotonic()
         while True:

@@ -35,7 +35,7 @@ class Shortage:
 
 def _number(name: str) -> int | None:
     try:
-        with open(f"{_FOLDER}/{name}", encoding="ascii") as file:
+        with open(f"{_FOLDER}/{name}", encoding="utf-8") as file:
             return int(file.read())
     except (OSError, ValueError):
         return None
@@ -53,7 +53,7 @@ def held() -> int:
         try:
             if not os.readlink(f"/proc/self/fd/{number}").startswith("anon_inode:inotify"):
                 continue
-            with open(f"/proc/self/fdinfo/{number}", encoding="ascii", errors="replace") as info:
+            with open(f"/proc/self/fdinfo/{number}", encoding="utf-8", errors="replace") as info:
                 count += sum(1 for line in info if line.startswith("inotify "))
         except OSError:  # closed meanwhile
             continue

@@ -113,7 +113,8 @@ class Watch:
             self._root,
             clock=self._clock,
             recursive=recursive,
-            step=self._options.step,
+            # Homes come seldom.
+            step=self._options.step if recursive else 2 * self._options.step,
             relist=self._options.relist,
             look=self._options.look,
             limiter=self._limiter,
@@ -329,7 +330,7 @@ class Watch:
 
     async def _count_watches(self) -> None:
         """Compare the watches that the kernel granted with the directories there are: it refuses in silence."""
-        if not self._live.roots or not self._live.standing or self._poller.roots:
+        if not self._live.roots or not self._live.standing or self._live.refused or self._poller.roots:
             return
         held = await to_thread.run_sync(limits.held, limiter=self._limiter)
         allowed = await to_thread.run_sync(limits.read_limits, limiter=self._limiter)

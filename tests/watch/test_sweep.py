@@ -108,6 +108,18 @@ def test_a_directory_changed_just_now_is_listed_again(tmp_path: Path, top: Path)
     assert swept(tmp_path, memory)[1].listed == 0
 
 
+def test_a_directory_whose_time_was_set_back_is_listed_again(tmp_path: Path, top: Path) -> None:
+    """What copies folders with their times (rsync, tar) sets a directory's back after it has filled it."""
+    memory = Memory()
+    before = (top / "d").stat()
+    calm()
+    swept(tmp_path, memory)
+    (top / "d/y.jpg").write_bytes(b"y")
+    os.utime(top / "d", ns=(before.st_atime_ns, before.st_mtime_ns))
+    calm()
+    assert names(swept(tmp_path, memory)[0]) == {"d/x.jpg", "d/y.jpg"}
+
+
 def test_a_directory_in_which_something_waits_is_listed_again(tmp_path: Path, top: Path) -> None:
     memory = Memory()
     calm()
