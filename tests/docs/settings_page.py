@@ -68,12 +68,16 @@ def _rows(model: type[BaseModel], prefix: str) -> Iterator[str]:
         if info.examples and not shape.secret and (example := flow(info.examples[0])) != default:
             words += f" For example `{example}`."
         yield _row(path, words, default)
+        if shape.kind == "list" and shape.model:
+            yield from _rows(shape.model, f"{path}[]")
         if shape.kind == "map" and shape.model:
             yield from _rows(shape.model, f"{path}.<user>")
 
 
 def _row(path: str, words: str, default: str) -> str:
-    by_hand = path != "ui.password_hash" and any(path == one or path.startswith(f"{one}.") for one in BY_HAND)
+    by_hand = path != "ui.password_hash" and any(
+        path == one or path.startswith((f"{one}.", f"{one}[]")) for one in BY_HAND
+    )
     hand = " ✎" if by_hand else ""
     told = f"`{default}`" if default not in {"", '""', "null"} else ""
     words = words.replace("|", "\\|")

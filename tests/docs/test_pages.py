@@ -17,10 +17,13 @@ from daemon.settings import Settings
 from daemon.settings_file import load
 from tests.docs import settings_page
 from tests.docs.reading import PAGES, ROOT, Block, anchors, blocks, links
+from ui.api import openapi
+from ui.api.routes import DESCRIBED
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+ROUTE = re.compile(r"(?:/api/v1|(?:GET|POST|PUT|PATCH|DELETE) (?=/))(/[a-z][\w/{}<>.]*)")
 SECRETS = ("token", "password", "secret")
 
 
@@ -110,6 +113,25 @@ def test_commands_that_are_named_are_there(capsys: pytest.CaptureFixture[str]) -
             continue
         ids = ["1" if re.fullmatch(r"[A-Z_]*ID|N", word) else word for word in words]
         assert _accepts(parser(), ids), (where, words, capsys.readouterr().err)
+
+
+def test_the_readme_names_every_command() -> None:
+    rows = re.findall(r"^\| `photon-relay (\w+)", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert len(rows) == len(set(rows))
+    assert set(rows) == _subcommands()
+
+
+def test_routes_that_are_named_are_there() -> None:
+    described = {re.sub(r"\{.*?\}", "{}", path) for path in openapi.describe(DESCRIBED)["paths"]}
+    described |= {"/api/v1/openapi.json", "/healthz", "/readyz", "/metrics"}
+    for page in PAGES:
+        if page.name == "gate.md":  # has Docker's routes
+            continue
+        for route in re.findall(
+            r"(?:/api/v1|(?:GET|POST|PUT|PATCH|DELETE) (?=/))(/[a-z][\w/{}<>.]*)", page.read_text()
+        ):
+            plain = re.sub(r"\{.*?\}|<.*?>|(?<=/)\d+", "{}", route.rstrip("."))
+            assert {plain, f"/api/v1{plain}"} & described, f"{page.name}: {route}"
 
 
 def test_targets_of_make_that_are_named_are_there() -> None:
