@@ -48,6 +48,8 @@ class Hub:
         self._service = service
         self._clock = clock
         self._clients: set[Client] = set()
+        self._coming = 0
+        """Those who wait for the first look; they count, or any number could come in while it lasts."""
         self._pending = Pending()
         self._ring: deque[tuple[int, bytes]] = deque()
         self._ring_bytes = 0
@@ -78,13 +80,17 @@ class Hub:
     @property
     def full(self) -> bool:
         """Whether there is no room for another client."""
-        return len(self._clients) >= MAX_CLIENTS
+        return len(self._clients) + self._coming >= MAX_CLIENTS
 
     async def join(self, client: Client, since: int | None) -> None:
         """Take a client in: with what it has missed since frame ``since`` where that is known, else with a snapshot."""
         # The state must be there before the client is: from then on it gets every frame, and none before its snapshot.
         if self._state is None or not self._alive():
-            await self._look()
+            self._coming += 1
+            try:
+                await self._look()
+            finally:
+                self._coming -= 1
         self._clients.add(client)
         self._wanted.set()
         missed = self._since(since)

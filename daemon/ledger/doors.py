@@ -54,8 +54,7 @@ class DoorTables:
         """Write a new session down."""
         with self._store.write() as db:
             db.execute(
-                "INSERT INTO sessions (id_hash, epoch, csrf, began_at, used_at, address, agent)"
-                " VALUES (?, ?, '', ?, ?, ?, ?)",
+                "INSERT INTO sessions (id_hash, epoch, began_at, used_at, address, agent) VALUES (?, ?, ?, ?, ?, ?)",
                 (
                     *(session.id_hash, session.epoch, session.began_at),
                     *(session.used_at, session.address, session.agent),

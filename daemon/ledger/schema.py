@@ -189,7 +189,6 @@ MIGRATIONS: Sequence[str] = (
     CREATE TABLE sessions (
         id_hash BLOB PRIMARY KEY,
         epoch INTEGER NOT NULL,
-        csrf TEXT NOT NULL,
         began_at REAL NOT NULL,
         used_at REAL NOT NULL,
         address TEXT NOT NULL DEFAULT '',

@@ -175,6 +175,10 @@ class Config:
             content = read_bytes(self.path)
             standing = _decoded(content)
             new = unmask(text, standing, self._file, self._known())
+            before = self._look(content)[0]
+            if (data := _data(new)) is not None:
+                # First of all: reading the text reads the files that it names, and the answer would tell of any file.
+                check_by_hand(_data_or(standing, before), data)
             loaded = parse(_encoded(new), self.path, self._environ)
         except ConfigError as error:
             return {
@@ -186,8 +190,6 @@ class Config:
         except NeedsPerson as error:
             return {"valid": True, "faults": [], "warnings": [], "refused": error.as_dict()}
         try:
-            before = self._look(content)[0]
-            check_by_hand(_data_or(standing, before), loaded.document.data)
             check_secrets_again(before.settings, loaded.settings, _given_in(text))
         except NeedsPerson as error:
             refused = error.as_dict()

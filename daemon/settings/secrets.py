@@ -33,6 +33,7 @@ _KEYED = re.compile(
     r"(?P<value>\"(?:[^\"\\\r\n]|\\.)*\"|'(?:[^'\r\n]|'')*'|[^\s\"'][^\s}\]]*?(?=,?[\s}\]]|$))"
 )
 _LEAST = 8
+_MOST = 200
 _Splices = list[tuple[int, int, str]]
 
 
@@ -64,10 +65,19 @@ def mask(text: str, known: tuple[str, ...] = ()) -> str:
         found = dict(secrets_in(data))
         known = (*known, *found.values())
         masked = _spliced(text, _to_hide(text, found, known))
-    for value in known:
-        if len(value) >= _LEAST:
-            masked = masked.replace(value, MARKER)
-    return masked
+    return _without(masked, known, _LEAST)
+
+
+def _without(text: str, known: tuple[str, ...], least: int) -> str:
+    """Give the text without the values of at least that length.
+
+    In one go: replaced one after the other, a value that is a part of the marker would be found in every marker before
+    it, and a hostile text would grow without end. Bounded: a text can name more values than can be looked for.
+    """
+    values = [value for value in dict.fromkeys(known) if len(value) >= least][:_MOST]
+    if not values:
+        return text
+    return re.sub("|".join(map(re.escape, sorted(values, key=len, reverse=True))), MARKER, text)
 
 
 def _to_hide(text: str, found: dict[KeyPath, str], known: tuple[str, ...]) -> _Splices:
@@ -79,23 +89,22 @@ def _to_hide(text: str, found: dict[KeyPath, str], known: tuple[str, ...]) -> _S
             splices.append((place.start, place.end, f'"{MARKER}"'))
     for start, end in comments(text, root):
         comment = text[start:end]
-        hidden = _hidden(comment, known)
-        if hidden != comment:
+        if (hidden := _hidden(comment, known)) != comment:
             splices.append((start, end, hidden))
     return splices
 
 
 def _hidden(comment: str, known: tuple[str, ...]) -> str:
-    for value in known:
-        if len(value) >= 4:
-            comment = comment.replace(value, MARKER)
-    return _SAID.sub(lambda found: found[0].replace(found[1], MARKER), comment)
+    return _SAID.sub(lambda found: found[0].replace(found[1], MARKER), _without(comment, known, 4))
 
 
 def _spliced(text: str, splices: _Splices) -> str:
-    for start, end, new in sorted(splices, reverse=True):
-        text = text[:start] + new + text[end:]
-    return text
+    parts, at = [], 0
+    for start, end, new in sorted(set(splices)):
+        if start >= at:  # an alias names the place of its anchor once more
+            parts += [text[at:start], new]
+            at = end
+    return "".join([*parts, text[at:]])
 
 
 def unmask(text: str, standing: str, file: str, known: tuple[str, ...] = ()) -> str:

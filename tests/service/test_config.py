@@ -396,3 +396,22 @@ async def test_a_new_state_folder_waits_for_a_restart_however_often_it_is_saved(
     file.write_text(TEXT)
     config.taken(load(file, {}))
     assert not config.restart_needed
+
+
+async def test_what_is_only_tried_tells_nothing_of_files(config: Config, tmp_path: Path) -> None:
+    """A text that names files is refused before any of them is opened: answers would tell what there is."""
+    (tmp_path / "secret").write_text("two words")
+    os.mkfifo(tmp_path / "pipe")
+    text = (await config.read())["yaml"]
+    told = set()
+    for name in ("secret", "pipe", "absent"):
+        for key in ("token", "token_file"):
+            value = tmp_path / name if key == "token_file" else "x"
+            asked = text.replace(f"token: {MARKER!r}", f"{key}: {value}").replace(
+                f'token: "{MARKER}"', f"{key}: {value}"
+            )
+            found = await config.validate(asked)
+            if key == "token_file":
+                told.add(str(found).replace(name, ""))
+                assert found["refused"]["code"] == "config.by_hand"
+    assert len(told) == 1

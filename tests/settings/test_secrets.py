@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from daemon.errors import ConfigError, NeedsPerson
@@ -107,3 +109,22 @@ def test_a_file_that_is_no_yaml_shows_no_secret_either_and_can_be_mended() -> No
         assert secret not in shown.replace("made in May", "")
     back = unmask(shown.replace("hooks: [\n", "hooks:\n"), broken, FILE)
     assert dict(secrets_in(read_document(back).data)) == dict(secrets_in(read_document(TEXT).data))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[token: '" * 90_000,
+        "[\n" + "".join(f"token: abcdefgh{number}\n" for number in range(40_000)),
+        "# token = abcdefgh\n" * 45_000,
+        # Each value is a part of the marker that stands for the others.
+        "[\n"
+        + "".join(f'token: "{MARKER[at:end]}"\n' for at in range(11) for end in range(at + 8, 19))
+        + MARKER * 1000,
+    ],
+    ids=["unclosed", "many", "comments", "growing"],
+)
+def test_a_hostile_text_costs_little_time_and_memory(text: str) -> None:
+    began = time.process_time()
+    assert len(mask(text[:900_000], ("a-standing-secret",))) < 4_000_000
+    assert time.process_time() - began < 10

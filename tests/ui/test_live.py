@@ -167,3 +167,53 @@ async def test_a_client_that_is_too_slow_gets_a_snapshot_instead_of_what_waits()
     client.put(b"frame")
     client.end(4401, "gone")
     assert await client.next(lambda: b"snapshot") is None
+
+
+@pytest.mark.parametrize(
+    "wish", ['{"log": []}', '{"log": {"a": 1}}', "[" * 60_000, '{"log": 1}', "null", '{"log": "x"}', ""]
+)
+async def test_nonsense_from_a_client_is_passed_over(house: House, wish: str, caplog: pytest.LogCaptureFixture) -> None:
+    async with house.session.ws_connect("/api/v1/live") as live:
+        await live.receive_json(timeout=WITHIN)
+        await live.send_str(wish)
+        await live.send_bytes(b"\xff" * 1000)
+        await live.send_json({"log": "info"})
+        with anyio.fail_after(WITHIN):
+            kind = ""
+            while kind != "log":
+                logging.getLogger("daemon.probe").warning("it listens still")
+                with anyio.move_on_after(0.3):
+                    kind = (await live.receive_json())["type"]
+    assert not [one for one in caplog.records if one.exc_info]
+
+
+async def test_a_token_that_may_only_look_gets_no_log(house: House) -> None:
+    _, made = await house.ask("POST", "/tokens", json={"name": "look", "scope": "read", "days": 1})
+    headers = {"Authorization": f"Bearer {made['token']}"}
+    for path in ("/log", "/log/download", "/audit", "/photos/export?format=csv", "/sessions", "/tokens"):
+        async with house.session.get(f"/api/v1{path}", headers=headers) as answer:
+            assert answer.status == 403, path
+    async with house.session.ws_connect("/api/v1/live", headers=headers) as live:
+        await live.receive_json(timeout=WITHIN)
+        await live.send_json({"log": "debug"})
+        logging.getLogger("daemon.probe").warning("not for everybody")
+        with anyio.move_on_after(1.5):
+            while True:
+                assert (await live.receive_json())["type"] != "log"
+
+
+async def test_no_more_clients_than_there_is_room_for(house: House) -> None:
+    """They come all at once, while the first look at everything still lasts."""
+    async with aiohttp.ClientSession(house.url, connector=aiohttp.TCPConnector(limit=0)) as many:
+
+        async def one() -> aiohttp.ClientWebSocketResponse | int:
+            try:
+                return await many.ws_connect("/api/v1/live")
+            except aiohttp.WSServerHandshakeError as refused:
+                return refused.status
+
+        came = await asyncio.gather(*(one() for _ in range(90)))
+        inside = [each for each in came if not isinstance(each, int)]
+        assert len(inside) == 64
+        assert {each for each in came if isinstance(each, int)} == {503}
+        await asyncio.gather(*(each.close() for each in inside))

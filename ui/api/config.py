@@ -114,7 +114,7 @@ OPERATIONS = (
     Operation(
         "POST",
         "/config/validate",
-        "read",
+        "admin",
         "Whether a file would do, and what is wrong with it, by line.",
         _validate,
         ValidAnswer,
@@ -125,7 +125,7 @@ OPERATIONS = (
     Operation(
         "POST",
         "/config/diff",
-        "read",
+        "admin",
         "What would change in the file.",
         _diff,
         DiffAnswer,

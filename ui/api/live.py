@@ -82,8 +82,10 @@ async def _receive(client: Client, socket: web.WebSocketResponse) -> None:
             continue
         try:
             wish = json.loads(message.data)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
         if isinstance(wish, dict) and "log" in wish:
             level = wish["log"]
-            client.log_level = level if level in LEVELS else None
+            # As for GET /log: who may only look sees how things are, not the log.
+            wanted = isinstance(level, str) and level in LEVELS and client.who.may("control")
+            client.log_level = level if wanted else None

@@ -79,7 +79,7 @@ OPERATIONS = (
     Operation(
         "GET",
         "/photos/export",
-        "read",
+        "control",
         "The ledger as a table, or as a list that `b3sum --check` takes.",
         _export,
         query=ExportQuery,

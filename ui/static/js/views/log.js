@@ -2,6 +2,7 @@
 
 import { get, url } from "../api.js";
 import { button, count, dateTime, failed, h, icon, mount, setText, shortTime, viewHead } from "../dom.js";
+import { lookOnly } from "../kit.js";
 import { wantLog } from "../live.js";
 
 const KEPT = 2000; // lines on the page
@@ -13,6 +14,11 @@ export default {
   title: "Log",
 
   mount(root, { query, store }) {
+    const closed = lookOnly();
+    if (closed) { // the daemon would not give it either: lines and audit name files, people and addresses
+      root.append(viewHead("Log"), closed);
+      return null;
+    }
     const body = h("div", { id: "log-body", role: "tabpanel", "aria-labelledby": "tab-log" });
     let end = null;
     const tabs = [["log", "Log", logPane], ["audit", "Audit", auditPane]].map(([name, words, pane]) =>

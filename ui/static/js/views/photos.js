@@ -1,5 +1,5 @@
 /* The ledger: every photo that was ever seen, searched and listed without end. */
-import { get, url } from "../api.js";
+import { get, may, url } from "../api.js";
 import { count, date, h, icon, mount, viewHead } from "../dom.js";
 import { endless, labelled, photoRow, STATES } from "../kit.js";
 import { store } from "../live.js";
@@ -54,7 +54,7 @@ export default {
     const csv = h("a", { class: "button", download: "", "data-test": "export-csv" }, icon("download"), "CSV");
     const sums = h("a", { class: "button", download: "", title: "A list that b3sum --check accepts, from the archive's folder", "data-test": "export-b3sum" }, icon("download"), "Checksums");
     const batch = h("p", { class: "muted" });
-    root.append(viewHead("Photos", csv, sums), form, batch, h("div", { class: "pill-place" }, pill),
+    root.append(viewHead("Photos", may("control") && csv, may("control") && sums), form, batch, h("div", { class: "pill-place" }, pill),
       h("section", { class: "panel flush", "aria-label": "Photos, newest first" }, list.list, list.foot));
     const off = store.on(arrived, "photos");
     update({ query });
