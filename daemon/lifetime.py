@@ -24,6 +24,7 @@ from daemon.ledger.ledger import Ledger
 from daemon.logs import set_up
 from daemon.service.config import Config
 from daemon.service.starting import starting
+from daemon.settings.torn import blank, is_blank
 from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
 
@@ -136,7 +137,7 @@ async def _run_once(
             config.followed = True
             await config.note_by_hand()
             async for found in watch_settings(loaded.path, environ, known=loaded.etag, hurry=config.hurry):
-                taken = await _take_settings(app, config, found)
+                taken = await _take_settings(app, config, _whole(found))
                 if taken is not None:
                     rebuild.append(taken)
                     group.cancel_scope.cancel()
@@ -151,6 +152,15 @@ async def _run_once(
         log.info("running; state in %s", settings.state)
         await app.run()
     return rebuild[0] if rebuild else None
+
+
+def _whole(found: Loaded | ConfigError) -> Loaded | ConfigError:
+    """Give what was found, or the error where a file that held settings is empty now: nobody means that."""
+    if isinstance(found, ConfigError) or not is_blank(found.text.encode(errors="replace")):
+        return found
+    error = blank(found.path)
+    error.context["etag"] = found.etag
+    return error
 
 
 async def _until_there(app: App) -> None:

@@ -20,6 +20,7 @@ from daemon.lifetime import Locked, run_daemon
 from daemon.logs import set_up
 from daemon.nextcloud.make import make_occ
 from daemon.photoprism.client import PhotoPrism
+from daemon.settings.torn import load_at_start
 from daemon.settings_file import ensure_default, load
 from daemon.text import shown
 
@@ -33,7 +34,7 @@ if TYPE_CHECKING:
 def run(arguments: Namespace) -> int:
     """Run the daemon until it is told to stop."""
     made = ensure_default(arguments.config)
-    loaded = load(arguments.config, os.environ)
+    loaded = load_at_start(arguments.config, os.environ)
     set_up(loaded.settings.log.level, loaded.settings.log.format)
     if made:
         logging.getLogger("daemon").warning(

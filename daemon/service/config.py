@@ -17,9 +17,10 @@ from daemon.service.timetable import explained
 from daemon.settings import Hook, Settings
 from daemon.settings.by_hand import BY_HAND, PASSWORD, check_by_hand, check_secrets_again
 from daemon.settings.document import DocumentError, in_words, read_document
-from daemon.settings.editing import edit, plain, same
+from daemon.settings.editing import edit, plain
 from daemon.settings.schema import json_schema
 from daemon.settings.secrets import MARKER, mask, secrets_in, unmask
+from daemon.settings.splicing import same
 from daemon.settings.storing import etag_of, store, writable
 from daemon.settings.versions import BY_HAND as SAVED_BY_HAND
 from daemon.settings_file import Loaded, parse, read_bytes

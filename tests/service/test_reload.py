@@ -159,6 +159,19 @@ async def test_a_wrong_file_changes_nothing_and_its_mending_is_told_once(
         assert f"{file}:4: watch.settle" in told[0][1]
 
 
+async def test_an_emptied_file_is_no_settings(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    async with running(file, monkeypatch) as app:
+        good = file.read_text()
+        config = app().service.config
+        assert config is not None
+        file.write_bytes(b"")
+        await until(lambda: not config.state()["valid"], 3)
+        assert "is empty" in config.state()["faults"][0]["message"]
+        assert app().current.settings.users.decision("alice") == "include"
+        file.write_text(good)
+        await until(lambda: config.state()["valid"], 3)
+
+
 def _written(file: Path, text: str) -> Path:
     new = file.with_name("new")
     new.write_text(text)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.settings.editing import same
 from daemon.settings.places import BREAK, Lines, Place, read_places
+from daemon.settings.splicing import same
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

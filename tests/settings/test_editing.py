@@ -9,7 +9,8 @@ import pytest
 
 from daemon.errors import ConfigError, NeedsPerson
 from daemon.settings.document import DocumentError, read_document
-from daemon.settings.editing import edit, merged, plain, rewrite, same
+from daemon.settings.editing import edit, merged, plain, rewrite
+from daemon.settings.splicing import same
 from tests.settings.lines import is_within, lines_of, untouched
 
 CORPUS = sorted((Path(__file__).parent / "corpus").glob("*.yaml"))

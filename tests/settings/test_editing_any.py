@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from daemon.errors import NeedsPerson
 from daemon.settings.document import DocumentError, read_document
-from daemon.settings.editing import edit, merged, same
+from daemon.settings.editing import edit, merged
 from daemon.settings.render import flow
+from daemon.settings.splicing import same
 from tests.settings.lines import is_within, lines_of, untouched
 
 NAMES = st.sampled_from(["watch", "users", "a", "b_c", "o'neil @x", "007", "null", "日本", "on", "x: y", "#z"])
