@@ -60,6 +60,7 @@ class Hub:
         self._encoded: tuple[int, bytes] | None = None
         self._looked = float("-inf")
         self._wanted = anyio.Event()
+        self._come = anyio.Event()
         self._left_at = float("-inf")
         self._refreshing = anyio.Lock()
         self._logs_last = False
@@ -93,6 +94,7 @@ class Hub:
                 self._coming -= 1
         self._clients.add(client)
         self._wanted.set()
+        self._come.set()
         missed = self._since(since)
         if missed is None:
             client.start_over()
@@ -253,6 +255,9 @@ class Hub:
     async def _gather_log(self) -> None:
         """Listen to the log for as long as somebody wants it."""
         while True:
+            if not self._clients:
+                self._come = anyio.Event()
+                await self._come.wait()
             service = self._service()
             if service is None or not any(one.log_level for one in self._clients):
                 await self._clock.sleep(0.25)

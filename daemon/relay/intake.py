@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 _BEFORE_THE_RELAY = frozenset({State.FOUND, State.SETTLED})
 _CAME_BACK = frozenset({"file.vanished", "file.not_directory", "file.link", "media.no_main"})
 """Refusals that say nothing of a file that stands there now."""
+_NO_PHOTO_YET = "waits for the photo or video that it belongs to; nothing is done with it alone"
 _STAYS = frozenset({"keep", "tag"})
 
 
@@ -121,16 +122,20 @@ class Intake:
                 latest = self._ledger.photos.latest(member.user, member.path)
                 if latest is None or latest.state is not State.FOUND:
                     continue
-                self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
+                if latest.fingerprint != member.fingerprint:
+                    self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
                 photos.append(latest)
             if not photos:
                 return 0
             if all(photo.role == "side" for photo in photos) and not companions(self._ledger, photos):
                 # It waits for the photo that it belongs to; the watch brings it again together with that.
                 log.debug("%s of %s waits for its photo", shown(photos[0].path), group.user)
+                for photo in photos:
+                    if photo.message != _NO_PHOTO_YET:
+                        self._ledger.photos.put(photo.id, message=_NO_PHOTO_YET)
                 return 0
             for photo in photos:
-                self._ledger.photos.advance([photo.id], State.SETTLED, now, group_id=photos[0].id)
+                self._ledger.photos.advance([photo.id], State.SETTLED, now, group_id=photos[0].id, message="")
         return len(photos)
 
     async def gone(self, user: str, path: str) -> None:

@@ -239,3 +239,15 @@ async def test_strangers_with_a_name_used_again_are_not_joined(make_world: MakeW
     assert world.pp is not None
     rows = {row.name: row.photo_uid for row in world.pp.rows}
     assert rows[one.archived_as] != rows[other.archived_as]
+
+
+async def test_a_side_file_alone_says_what_it_waits_for(world: World) -> None:
+    await world.deliver("alice", {f"{FOLDER}/x.xmp": b"recipe"})
+    alone = world.ledger.photos.latest("alice", f"{FOLDER}/x.xmp")
+    assert alone is not None
+    assert (alone.state, alone.message[:19]) == (State.FOUND, "waits for the photo")
+    world.put("alice", f"{FOLDER}/x.jpg", shot(1))
+    await world.settle("alice", [f"{FOLDER}/x.xmp", f"{FOLDER}/x.jpg"])
+    joined = world.ledger.photos.get(alone.id)
+    assert joined is not None
+    assert (joined.state, joined.message) == (State.SETTLED, "")
