@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 DOTTED = re.compile(r"[a-z]+\.[a-z_]+")
 LINE = re.compile(r"^\| `([a-z]+\.[a-z_]+)` \|", re.MULTILINE)
 
-ALSO = {"config.invalid", "disk.low", "ui.listen", "user.new"}
+ALSO = {"config.invalid", "disk.low", "ui.listen", "user.gone", "user.new"}
 """What is the name of a code and of an event, a message or a setting too."""
 OTHER = {
     # parts of names: compared with how a code begins or ends
