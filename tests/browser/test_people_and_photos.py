@@ -66,7 +66,7 @@ def test_a_new_user_is_included_knowing_what_that_does(visit: Callable[..., Visi
 def test_a_user_is_excluded_and_asked_for_it_first(visit: Callable[..., Visit], world: World) -> None:
     page = visit("users")
     bob = page.find("user", has=page.page.get_by_role("heading", name="bob"))
-    switch = bob.get_by_role("switch")
+    switch = bob.get_by_role("switch", name="Takes part")
     track = switch.locator("xpath=..")
     track.click()
     page.button("Cancel").click()
