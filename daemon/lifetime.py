@@ -24,9 +24,9 @@ from daemon.ledger.ledger import Ledger
 from daemon.logs import set_up
 from daemon.service.config import Config
 from daemon.service.starting import starting
-from daemon.settings.torn import blank, is_blank
 from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
+from daemon.settings_torn import blank, is_blank
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping

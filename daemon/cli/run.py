@@ -20,8 +20,8 @@ from daemon.lifetime import Locked, run_daemon
 from daemon.logs import set_up
 from daemon.nextcloud.make import make_occ
 from daemon.photoprism.client import PhotoPrism
-from daemon.settings.torn import load_at_start
 from daemon.settings_file import ensure_default, load
+from daemon.settings_torn import load_at_start
 from daemon.text import shown
 
 if TYPE_CHECKING:

@@ -13,14 +13,25 @@ import anyio.to_thread
 from daemon.clock import iso
 from daemon.errors import ConfigError, NeedsPerson, RelayError
 from daemon.schedule import zone_name
+from daemon.service.stated import (
+    changed_keys,
+    data_of,
+    data_or,
+    decoded,
+    dump,
+    encoded,
+    fault_parts,
+    given_in,
+    secrets_set,
+)
 from daemon.service.timetable import explained
-from daemon.settings import Hook, Settings
+from daemon.service.wished import as_in_file, emptied, not_overridden
+from daemon.settings import Settings
 from daemon.settings.by_hand import BY_HAND, PASSWORD, check_by_hand, check_secrets_again
 from daemon.settings.document import DocumentError, in_words, read_document
 from daemon.settings.editing import edit, plain
 from daemon.settings.schema import json_schema
 from daemon.settings.secrets import MARKER, mask, secrets_in, unmask
-from daemon.settings.splicing import same
 from daemon.settings.storing import etag_of, store, writable
 from daemon.settings.versions import BY_HAND as SAVED_BY_HAND
 from daemon.settings_file import Loaded, parse, read_bytes
@@ -40,9 +51,6 @@ log = logging.getLogger(__name__)
 
 PATIENCE = 3.0
 """Seconds for which an answer waits until what was saved is in force."""
-_KEY = re.compile(r'((?:[\w@-]+|"[^"]*")(?:\.(?:[\w@-]+|"[^"]*")|\[[0-9]+\])*): (.*)', re.DOTALL)
-_SHOWN_KEYS = 20
-_HOOK = {key: value for key, value in Hook(on="x").model_dump(mode="json").items() if key != "on"}
 
 
 class Config:
@@ -142,7 +150,7 @@ class Config:
         data = loaded.document.data
         return {
             "settings": settings,
-            "yaml": mask(_decoded(content), self._known()),
+            "yaml": mask(decoded(content), self._known()),
             "etag": etag_of(content),
             "path": self._file,
             "valid": not faults,
@@ -151,7 +159,7 @@ class Config:
             "why_not": self._writable.why_not or None,
             "restart_needed": self.restart_needed,
             "by_hand": list(BY_HAND),
-            "secrets_set": _secrets_set(loaded.settings, data),
+            "secrets_set": secrets_set(loaded.settings, data),
             "overridden": {in_words(path): source for path, source in loaded.overridden.items()},
             "defaults": Settings().model_dump(mode="json", by_alias=True),
             "warnings": [fault_parts(line, self._file) for line in loaded.warnings],
@@ -174,13 +182,13 @@ class Config:
         refused: dict[str, str] | None = None
         try:
             content = read_bytes(self.path)
-            standing = _decoded(content)
+            standing = decoded(content)
             new = unmask(text, standing, self._file, self._known())
             before = self._look(content)[0]
-            if (data := _data(new)) is not None:
+            if (data := data_of(new)) is not None:
                 # First of all: reading the text reads the files that it names, and the answer would tell of any file.
-                check_by_hand(_data_or(standing, before), data)
-            loaded = parse(_encoded(new), self.path, self._environ)
+                check_by_hand(data_or(standing, before), data)
+            loaded = parse(encoded(new), self.path, self._environ)
         except ConfigError as error:
             return {
                 "valid": False,
@@ -191,7 +199,7 @@ class Config:
         except NeedsPerson as error:
             return {"valid": True, "faults": [], "warnings": [], "refused": error.as_dict()}
         try:
-            check_secrets_again(before.settings, loaded.settings, _given_in(text))
+            check_secrets_again(before.settings, loaded.settings, given_in(text))
         except NeedsPerson as error:
             refused = error.as_dict()
         warnings = [fault_parts(line, self._file) for line in loaded.warnings]
@@ -203,7 +211,7 @@ class Config:
 
     def _diff(self, text: str | None, changes: Mapping[str, Any] | None) -> dict[str, Any]:
         content = read_bytes(self.path)
-        standing = _decoded(content)
+        standing = decoded(content)
         new = self._edited(content, changes or {})[0] if text is None else text
         before, after = mask(standing, self._known()), mask(new, self._known())
         lines = difflib.unified_diff(
@@ -248,7 +256,7 @@ class Config:
         """Replace the file's text; secrets' markers keep what stands. Gives and raises as ``patch``."""
 
         def made(content: bytes) -> tuple[str, frozenset[KeyPath]]:
-            return unmask(text, _decoded(content), self._file, self._known()), _given_in(text)
+            return unmask(text, decoded(content), self._file, self._known()), given_in(text)
 
         return await self._save(made, if_match, who)
 
@@ -256,11 +264,11 @@ class Config:
         """Put a version back, as a change like any other; today's password stays. Gives and raises as ``patch``."""
 
         def made(content: bytes) -> tuple[str, frozenset[KeyPath]]:
-            text = _decoded(self._versions.content(_id(number)))
-            hashed = dict(secrets_in(_data(_decoded(content)))).get(PASSWORD)
-            if dict(secrets_in(_data(text))).get(PASSWORD) != hashed:
+            text = decoded(self._versions.content(_id(number)))
+            hashed = dict(secrets_in(data_of(decoded(content)))).get(PASSWORD)
+            if dict(secrets_in(data_of(text))).get(PASSWORD) != hashed:
                 text = edit(text, {"ui": {"password_hash": hashed}})
-            return text, _given_in(text)
+            return text, given_in(text)
 
         return await self._save(made, if_match, f"{who} (version {number})")
 
@@ -308,18 +316,18 @@ class Config:
         allowed: frozenset[KeyPath],
     ) -> tuple[str, list[str]] | None:
         content = read_bytes(self.path)
-        etag, standing = etag_of(content), _decoded(content)
+        etag, standing = etag_of(content), decoded(content)
         if if_match is not None and not _matches(if_match, etag):
             raise self._conflict()
         text, given = make(content)
         if text == standing:
             return None
-        encoded = _encoded(text)
-        before, data = self._look(content)[0], _data(text)
+        fresh = encoded(text)
+        before, data = self._look(content)[0], data_of(text)
         if data is not None:
             # First of all: who may not change a key is told so, whatever else is wrong with the value.
-            check_by_hand(_data_or(standing, before), data, allowed)
-        loaded = parse(encoded, self.path, self._environ)
+            check_by_hand(data_or(standing, before), data, allowed)
+        loaded = parse(fresh, self.path, self._environ)
         check_secrets_again(before.settings, loaded.settings, given)
         if self.guard is not None:
             self.guard(loaded.settings)
@@ -330,28 +338,28 @@ class Config:
             )
         self._versions.note(content, SAVED_BY_HAND, self._clock.wall())
         try:
-            way = store(self.path, encoded, etag)
+            way = store(self.path, fresh, etag)
         except NeedsPerson as error:
             raise self._conflict() if error.code == "config.conflict" else error from None
-        keys = _changed_keys(_data(standing), loaded.document.data)
+        keys = changed_keys(data_of(standing), loaded.document.data)
         # What follows only tells of it: the change itself is made.
         try:
-            self._versions.note(encoded, who, self._clock.wall())
+            self._versions.note(fresh, who, self._clock.wall())
             note = ", ".join(keys) + (" (written in place)" if way == "in place" else "")
             self._ledger.audit.note(self._clock.wall(), "settings changed", who=who, note=note)
         except RelayError as error:
             log.warning("the settings were saved, but this could not be written down: %s", error.message)
-        return etag_of(encoded), keys
+        return etag_of(fresh), keys
 
     def _edited(self, content: bytes, changes: Mapping[str, Any]) -> tuple[str, frozenset[KeyPath]]:
         """Give the text with the changes in it, and the secrets that came with them."""
-        standing = _decoded(content)
+        standing = decoded(content)
         loaded, _ = self._look(content)
         try:
             data = read_document(standing).data
-            wanted = _as_in_file(plain(dict(changes)), data)
-            wanted = _not_overridden(wanted, dump(loaded), loaded.overridden)
-            given = frozenset(path for path, value in secrets_in(wanted) if value != MARKER) | _emptied(wanted)
+            wanted = as_in_file(plain(dict(changes)), data)
+            wanted = not_overridden(wanted, dump(loaded), loaded.overridden)
+            given = frozenset(path for path, value in secrets_in(wanted) if value != MARKER) | emptied(wanted)
             text = edit(standing, wanted)
         except DocumentError:
             parse(content, self.path, self._environ)  # raises, with a line for each fault
@@ -393,164 +401,6 @@ def _id(number: int | str) -> int:
     return int(number) if re.fullmatch("[0-9]{1,12}", str(number), re.ASCII) else -1
 
 
-def fault_parts(line: str, file: str) -> dict[str, Any]:
-    """Take ``file:line: key: what is wrong`` apart: the line (``None`` for a variable), the key, the message."""
-    number: int | None = None
-    rest = line
-    if line.startswith(f"{file}:"):
-        head, _, tail = line[len(file) + 1 :].partition(": ")
-        if head.isdecimal():
-            number, rest = int(head), tail
-    found = _KEY.fullmatch(rest)
-    return {"line": number, "key": found[1] if found else "", "message": found[2] if found else rest}
-
-
-def dump(loaded: Loaded) -> dict[str, Any]:
-    """Give the settings in the file's own form, without secrets, and file names as they stand there."""
-    found = loaded.settings.model_dump(mode="json", by_alias=True, exclude_none=True)
-    data = loaded.document.data if isinstance(loaded.document.data, dict) else {}
-    if ("state",) not in loaded.overridden:
-        found["state"] = data.get("state") or Settings().state
-    tls = (data.get("ui") or {}).get("tls") or {}
-    for name in ("cert", "key"):
-        if ("ui", "tls", name) not in loaded.overridden and isinstance(tls, dict):
-            found["ui"]["tls"][name] = tls.get(name) or ""
-    return found
-
-
-def _decoded(content: bytes) -> str:
-    try:
-        return content.decode()
-    except UnicodeDecodeError:
-        return content.decode(errors="surrogateescape")
-
-
-def _encoded(text: str) -> bytes:
-    try:
-        return text.encode()
-    except UnicodeEncodeError:
-        raise ConfigError(["the text holds half characters that no file can have"]) from None
-
-
-def _data(text: str) -> Any:
-    try:
-        return read_document(text).data
-    except DocumentError:
-        return None
-
-
-def _data_or(text: str, good: Loaded) -> Any:
-    """Give a text's data, or the last good one's where it has none."""
-    data = _data(text)
-    return good.document.data if data is None else data
-
-
 def _matches(if_match: str, etag: str) -> bool:
     words = [word.strip().removeprefix("W/").strip('"') for word in if_match.split(",")]
     return "*" in words or etag in words
-
-
-def _given_in(text: str) -> frozenset[KeyPath]:
-    """Give the secrets that a text states itself, or states to be empty."""
-    data = _data(text)
-    return frozenset(path for path, value in secrets_in(data) if value != MARKER)
-
-
-def _emptied(changes: Any) -> frozenset[KeyPath]:
-    found = set()
-    for path in (("photoprism", "token"), ("notify", "ntfy", "token"), ("notify", "ntfy", "password")):
-        value = changes
-        for part in path:
-            value = value.get(part, "…") if isinstance(value, dict) else "…"
-        if value in (None, ""):
-            found.add(path)
-    return frozenset(found)
-
-
-def _secrets_set(settings: Settings, data: Any) -> dict[str, bool]:
-    ntfy = settings.notify.ntfy
-    found = {
-        "photoprism.token": bool(settings.photoprism.token.get_secret_value()),
-        "notify.ntfy.token": bool(ntfy.token.get_secret_value()),
-        "notify.ntfy.password": bool(ntfy.password.get_secret_value()),
-        "ui.password_hash": bool(settings.ui.password_hash.get_secret_value()),
-    }
-    return found | {in_words(path): True for path, _ in secrets_in(data)}
-
-
-def _as_in_file(changes: dict[str, Any], data: Any) -> dict[str, Any]:
-    """Bring changes, which are made to the settings as the page shows them, to what really stands in the file.
-
-    ``include: [alice]`` is shown as a section, and hooks are shown without their secrets.
-    """
-    standing = data if isinstance(data, dict) else {}
-    users, wanted = standing.get("users"), changes.get("users")
-    listed = users.get("include") if isinstance(users, dict) else None
-    if isinstance(wanted, dict) and isinstance(wanted.get("include"), dict) and isinstance(listed, list):
-        kept: dict[str, Any] = {str(user): {} for user in listed if wanted["include"].get(str(user), {}) is not None}
-        given = {user: rules for user, rules in wanted["include"].items() if rules is not None}
-        include: Any = kept | given
-        if not any(given.values()):
-            include = list(include)
-        changes = {**changes, "users": {**wanted, "include": include}}
-    if isinstance(changes.get("hooks"), list) and isinstance(standing.get("hooks"), list):
-        changes = {**changes, "hooks": [_with_secret(hook, standing["hooks"]) for hook in changes["hooks"]]}
-    return changes
-
-
-def _with_secret(hook: Any, standing: list[Any]) -> Any:
-    if not isinstance(hook, dict):
-        return hook
-    like = [one for one in standing if isinstance(one, dict) and one.get("url", "") == hook.get("url", "")]
-    # What is shown has every key; a default that nobody has written is not written now either.
-    hook = {key: value for key, value in hook.items() if value != _HOOK.get(key) or any(key in one for one in like)}
-    if not hook.get("url") or {"secret", "secret_file"} & hook.keys():
-        return hook
-    for one in like:
-        if one.get("secret"):
-            return {**hook, "secret": MARKER}
-        if one.get("secret_file"):
-            return {**hook, "secret_file": one["secret_file"]}
-    return hook
-
-
-def _not_overridden(
-    changes: dict[str, Any], settings: Any, overridden: Mapping[KeyPath, str], path: KeyPath = ()
-) -> dict[str, Any]:
-    """Leave out what says the same as a value from elsewhere; raise where it says something else."""
-    found: dict[str, Any] = {}
-    for key, value in changes.items():
-        here = (*path, key)
-        now = settings.get(key) if isinstance(settings, dict) else None
-        source = next((words for other, words in overridden.items() if _touch(here, other)), None)
-        if source is None:
-            found[key] = value
-        elif isinstance(value, dict) and here not in overridden:
-            found[key] = _not_overridden(value, now, overridden, here)
-        elif value == MARKER or same(value, now):
-            continue
-        else:
-            raise NeedsPerson(
-                "config.overridden",
-                f"{in_words(here)} comes from the {source}, which wins over the settings file; nothing was changed",
-                hint=f"change the {source} instead, or take it away",
-                key=in_words(here),
-            )
-    return found
-
-
-def _touch(path: KeyPath, other: KeyPath) -> bool:
-    shorter = min(len(path), len(other))
-    return path[:shorter] == other[:shorter]
-
-
-def _changed_keys(before: Any, after: Any) -> list[str]:
-    found = [in_words(path) for path in _differing(before, after, ())]
-    return found if len(found) <= _SHOWN_KEYS else [*found[:_SHOWN_KEYS], "…"]
-
-
-def _differing(before: Any, after: Any, path: KeyPath) -> list[KeyPath]:
-    if isinstance(before, dict) and isinstance(after, dict):
-        keys = list(dict.fromkeys([*before, *after]))
-        return [one for key in keys for one in _differing(before.get(key), after.get(key), (*path, key))]
-    return [] if same(before, after) else [path]

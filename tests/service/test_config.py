@@ -14,7 +14,8 @@ import pytest
 from daemon.clock import Clock
 from daemon.errors import ConfigError, NeedsPerson
 from daemon.ledger.ledger import Ledger
-from daemon.service.config import Config, fault_parts
+from daemon.service.config import Config
+from daemon.service.stated import fault_parts
 from daemon.settings.secrets import MARKER
 from daemon.settings.versions import Versions
 from daemon.settings_file import load, watch_settings

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.errors import ConfigError
-from daemon.settings.torn import load_at_start
 from daemon.settings.versions import BY_HAND, Versions
+from daemon.settings_torn import load_at_start
 
 if TYPE_CHECKING:
     from pathlib import Path
