@@ -9,6 +9,7 @@
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
 #   make image-figures   its size, start-up time and memory, measured here
 #   make screenshots   the README's pictures in docs/images, from the real page; needs Chromium
+#   make audit    known vulnerabilities of what requirements.lock names; asks PyPI
 #   make lock     requirements.lock anew from pyproject.toml, newest versions
 #   make lint | types | format | compat | clean
 #
@@ -20,7 +21,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench image e2e image-figures screenshots lock lint types format compat clean
+.PHONY: help demo test bench image e2e image-figures screenshots audit lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -95,6 +96,9 @@ image-figures: image
 
 screenshots: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.browser.screenshots
+
+audit: $(VENV)/.dev
+	@$(VENV)/bin/python tools/audit
 
 # For every platform and the Pythons that the program runs on. uv comes into an environment of its own.
 lock:
