@@ -10,11 +10,11 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.bench import contenders, lists, living
+from tests.bench import contenders, lists, living, sweeping
 from tests.bench.scene import PROGRAM, Scene, make_photos, second_file_system
 
 MIB = 1 << 20
-PARTS = ("race", "latency", "idle", "memory", "lists")
+PARTS = ("race", "latency", "idle", "memory", "sweep", "lists")
 NOTES = """\
 Read and written are bytes by system calls (copy_file_range counts as both, reflink and rename as neither), disk r and
 disk w those from and to the block layer, each per byte of the photos. photon-relay proves every byte, writes a ledger
@@ -44,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--uploads", type=int, default=10, help="uploads for the latency (10)")
     parser.add_argument("--idle", type=float, default=20.0, help="seconds of watching it do nothing (20)")
     parser.add_argument("--directories", type=int, default=100_000, help="directories for the memory (100,000)")
+    parser.add_argument("--swept", type=int, default=10_000, help="directories for the sweeps (10,000)")
     parser.add_argument(
         "--ledger", type=int, nargs="*", default=[100_000, 1_000_000], help="photos in the ledger for the lists"
     )
@@ -74,6 +75,8 @@ def main() -> int:
             rest(root, 100, asked.idle)
         if "memory" in parts:
             rest(root, asked.directories, min(asked.idle, 5.0))
+        if "sweep" in parts:
+            look_through(root, asked.swept)
         slow = [pages(root, photos) for photos in asked.ledger] if "lists" in parts else []
     return 1 if any(slow) else 0
 
@@ -104,6 +107,18 @@ def pages(root: Path, photos: int) -> bool:
     print(lists.table(found), flush=True)
     shutil.rmtree(state)
     return any(one.median > lists.LIMIT for one in found)
+
+
+def look_through(root: Path, directories: int) -> None:
+    """Sweep where nothing is new."""
+    found = sweeping.sweeps(root / "swept", directories)
+    print(
+        f"\nA sweep over {directories * sweeping.FILES:,} files in {directories:,} directories with nothing new: "
+        f"{found.ordinary * 1000:.0f} ms, {found.ordinary / found.find:.2f} x find -type f "
+        f"({found.find * 1000:.0f} ms); a full one {found.full * 1000:.0f} ms without the ledger",
+        flush=True,
+    )
+    shutil.rmtree(root / "swept")
 
 
 def rest(root: Path, directories: int, seconds: float) -> None:

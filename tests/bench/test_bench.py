@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.bench import contenders, lists, measure
+from tests.bench import contenders, lists, measure, sweeping
 from tests.bench.__main__ import table
 from tests.bench.scene import Scene, make_photos, photos_in
 
@@ -90,3 +90,9 @@ def test_a_page_of_a_hundred_thousand_photos_takes_no_longer_than_it_may(tmp_pat
     # The quickest of several: another process on the machine is no fault of the query.
     assert [one.name for one in found if one.best > lists.LIMIT] == []
     assert "over the limit" in lists.table([lists.Took("slow", 0.04, 0.051, 0.06)])
+
+
+def test_a_sweep_with_nothing_new_is_quicker_than_a_full_one(tmp_path: Path) -> None:
+    found = sweeping.sweeps(tmp_path, 300)
+    assert found.ordinary < found.full
+    assert found.find > 0

@@ -6,7 +6,7 @@ import os
 import shutil
 import time
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -17,6 +17,7 @@ from tests import uploads
 from tests.watch.sinks import QUICK, Memory, running, until
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from pathlib import Path
 
     from daemon.watch.model import WatchOptions
@@ -391,6 +392,40 @@ async def test_a_sweep_alone_takes_what_stands(data: Path) -> None:
     only = Memory()
     await make(data, only).sweep(["bob"], settle=0)
     assert only.paths == ["bob/InstantUpload/2.jpg"]
+
+
+async def test_an_ordinary_sweep_trusts_what_it_saw_until_settings_change(data: Path) -> None:
+    folder = data / "alice/files/InstantUpload"
+    photo(folder, "1.jpg")
+    photo(folder, "2.jpg")
+    sink = Memory()
+    watch = make(data, sink)
+
+    async def sweep(**how: Any) -> tuple[int, set[str]]:
+        before = len(sink.offered)
+        swept = await watch.sweep(settle=0, full=False, **how)
+        assert (swept.files, swept.directories) == (2, 2)
+        return swept.listed, {one.path for one in sink.offered[before:]}
+
+    both = {"InstantUpload/1.jpg", "InstantUpload/2.jpg"}
+    await anyio.sleep(0.2)
+    assert await sweep() == (2, both)
+    assert await sweep() == (1, both), "they were wanted the last time; now they are taken"
+    assert await sweep() == (0, set())
+    (folder / "2.jpg").write_bytes(b"written in place")
+    assert await sweep() == (0, set())
+    again = [("alice", "InstantUpload/2.jpg"), ("alice", "InstantUpload/gone.jpg"), ("carol", "InstantUpload/2.jpg")]
+    assert await sweep(also=again) == (0, {"InstantUpload/2.jpg"})
+    assert sink.groups[-1].members[0].fingerprint.size == 16
+    changes: list[Callable[[], None]] = [
+        lambda: watch.set_options(QUICK),
+        lambda: watch.set_folders({**FOLDERS, "carol": ["InstantUpload"]}),
+        lambda: watch.suspect("somebody said so"),
+    ]
+    for change in changes:
+        change()
+        assert await sweep() == (2, both)
+        assert await sweep() == (0, set())
 
 
 async def test_a_sweep_that_settles_waits_for_what_is_not_quiet(data: Path) -> None:
