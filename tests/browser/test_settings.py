@@ -65,7 +65,7 @@ def test_a_schedule_is_told_in_words_with_its_next_times(visit: Callable[..., Vi
     sweep = page.setting("watch.sweep")
     sweep.get_by_role("combobox").first.select_option("cron")
     page.find("cron").fill("0 3 * *")
-    expect(page.find("schedule")).to_contain_text("five fields")
+    expect(page.find("schedule")).to_contain_text("cron expression")
     expect(page.find("schedule")).not_to_contain_text("Next")
     page.find("cron").fill("30 4 * * 1")
     expect(page.find("schedule").locator(".tag")).to_have_count(5)
