@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import threading
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -16,7 +16,7 @@ from tests.service.conftest import service_over
 from tests.service.test_thumbnails import small
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from pathlib import Path
 
     from daemon.service import Service
@@ -67,12 +67,13 @@ async def one_look(service: Service, photo: int, told: list[str], pictures: set[
     with anyio.fail_after(10):
         found = await service.photos.thumbnail(photo)
         pictures.add(found[0] if found else None)
-        for ask in (
+        asked: tuple[Callable[[], Awaitable[dict[str, Any]]], ...] = (
             lambda: service.photos.get(photo),
             lambda: service.users.get("alice"),
             service.users.list,
             lambda: service.users.preview("alice", {"include": True, "folders": [FOLDER], "existing": True}),
-        ):
+        )
+        for ask in asked:
             try:
                 told.append(str(await ask()))
             except RelayError as error:
