@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from daemon.ledger.rows import blob
+from daemon.ledger.rows import blob, text
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -54,7 +54,7 @@ class Homes:
         """Add files to a listing: path below ``files/``, inode, size in bytes."""
         with self._store.write() as db:
             db.executemany(
-                "INSERT OR REPLACE INTO baseline VALUES (?, ?, ?, ?)",
+                "INSERT OR REPLACE INTO baseline (user, path, inode, size) VALUES (?, ?, ?, ?)",
                 ((user, blob(path), inode, size) for path, inode, size in entries),
             )
 
@@ -64,24 +64,31 @@ class Homes:
             db.execute("UPDATE homes SET baseline_at = ? WHERE user = ?", (now, user))
 
     def in_baseline(self, user: str, path: str, inode: int, size: int) -> bool:
-        """Tell whether this very file stood there when its owner's home was first seen."""
-        row = self._store.row(
-            "SELECT 1 FROM baseline WHERE user = ? AND path = ? AND inode = ? AND size = ?",
-            (user, blob(path), inode, size),
+        """Tell whether this very file stood there when its owner's home was first seen, here or in another folder.
+
+        A folder that its owner renames, or photos that they sort into others, are not new. Under the very name that a
+        file has left, the next one is, whatever its inode: file systems give freed numbers away at once.
+        """
+        name = path.rpartition("/")[2]
+        found = self._store.rows(
+            "SELECT path, gone FROM baseline WHERE user = ? AND inode = ? AND size = ?", (user, inode, size)
         )
-        return row is not None
+        return any(
+            not row["gone"] if (listed := text(row["path"])) == path else listed.rpartition("/")[2] == name
+            for row in found
+        )
 
     def left_baseline(self, user: str, path: str) -> None:
         """Write down that a file of the listing is gone: the next one under its name is new, whatever its inode."""
         with self._store.write() as db:
-            db.execute("DELETE FROM baseline WHERE user = ? AND path = ?", (user, blob(path)))
+            db.execute("UPDATE baseline SET gone = 1 WHERE user = ? AND path = ?", (user, blob(path)))
 
     def baseline_sizes(self) -> dict[str, int]:
         """Give how many files each user's listing has."""
-        found = self._store.rows("SELECT user, COUNT(*) n FROM baseline GROUP BY user")
+        found = self._store.rows("SELECT user, COUNT(*) n FROM baseline WHERE gone = 0 GROUP BY user")
         return {row["user"]: row["n"] for row in found}
 
     def baseline_size(self, user: str) -> int:
         """Give how many files a user's listing has."""
-        row = self._store.row("SELECT COUNT(*) FROM baseline WHERE user = ?", (user,))
+        row = self._store.row("SELECT COUNT(*) FROM baseline WHERE user = ? AND gone = 0", (user,))
         return int(row[0]) if row else 0

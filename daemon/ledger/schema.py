@@ -243,6 +243,9 @@ MIGRATIONS: Sequence[str] = (
         note TEXT NOT NULL DEFAULT '',
         PRIMARY KEY (inspector, photo_id)
     ) WITHOUT ROWID;
+
+    ALTER TABLE baseline ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
+    CREATE INDEX baseline_inode ON baseline (user, inode);
     """,
 )
 

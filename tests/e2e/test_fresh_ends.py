@@ -71,3 +71,22 @@ def test_a_daemon_starts_though_the_import_folder_is_away(world: World) -> None:
     world.until(lambda: len(world.in_originals()) == 1, "the photo in the archive")
     world.until_done(1)
     world.in_order()
+
+
+def test_old_photos_in_a_folder_that_is_renamed_are_not_new(world: World) -> None:
+    """``existing: false`` holds for the photos, not for the names of the folders that they stood in."""
+    for number in range(3):
+        put(world, f"{number}.jpg", number)
+    world.start()
+    files = world.data / "alice" / "files"
+    (files / "InstantUpload").rename(files / "SofortUpload")
+    # A new upload tells when the watch has been there.
+    uploads.put(world.data / "alice", "SofortUpload/new.jpg", samples.jpeg(WHEN, 9), WHEN)
+    world.until_done(1)
+    (files / "SofortUpload" / "2026").mkdir()
+    (files / "SofortUpload" / "0.jpg").rename(files / "SofortUpload" / "2026" / "0.jpg")
+    uploads.put(world.data / "alice", "SofortUpload/2026/newer.jpg", samples.jpeg(WHEN, 10), WHEN)
+    world.until_done(2)
+    assert world.run("sweep").returncode == 0
+    assert world.files("alice/files/SofortUpload") == {"1.jpg", "2.jpg", "2026/0.jpg"}
+    assert set(world.states()) == {"alice:SofortUpload/new.jpg", "alice:SofortUpload/2026/newer.jpg"}
