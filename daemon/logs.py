@@ -98,12 +98,24 @@ ring.setFormatter(JsonFormatter())
 ring.addFilter(redact)
 
 
+TERMINAL = "terminal"
+
+
+def hush() -> None:
+    """Let the terminal have warnings only from now on, whatever the level; the page's log goes on as it is."""
+    for handler in logging.getLogger().handlers:
+        if handler.name == TERMINAL:
+            handler.setLevel(logging.WARNING)
+
+
 def set_up(level: str, form: str) -> None:
     """Send the log to standard error as ``form`` (``text`` or ``json``); may be called again with other values."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
     handler.addFilter(redact)
     root = logging.getLogger()
+    handler.setLevel(next((old.level for old in root.handlers if old.name == TERMINAL), logging.NOTSET))
+    handler.set_name(TERMINAL)
     for old in list(root.handlers):
         root.removeHandler(old)
     root.addHandler(handler)

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from daemon.logs import JsonFormatter, Redact, TextFormatter, redact, set_up
+from daemon.logs import JsonFormatter, Redact, TextFormatter, hush, redact, ring, set_up
 from daemon.text import count_in_words, shown, size_in_words, span_in_words
 
 if TYPE_CHECKING:
@@ -129,3 +129,24 @@ def test_words_for_people() -> None:
     assert (count_in_words(1, "photo"), count_in_words(0, "photo"), count_in_words(2, "photo")) == (
         "1 photo", "0 photos", "2 photos",
     )  # fmt: skip
+
+
+def test_a_hushed_terminal_has_warnings_only_and_the_pages_log_has_all(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    before = list(root.handlers)
+    log = logging.getLogger("daemon.hushed")
+    try:
+        set_up("info", "text")
+        hush()
+        set_up("debug", "json")  # as when the settings change
+        log.info("for the page alone")
+        log.warning("for both")
+    finally:
+        for handler in list(root.handlers):
+            root.removeHandler(handler)
+        for handler in before:
+            root.addHandler(handler)
+    said = capsys.readouterr().err
+    assert "for both" in said
+    assert "for the page alone" not in said
+    assert all(any(words in line.text for line in ring.lines()) for words in ("for both", "for the page alone"))

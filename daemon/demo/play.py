@@ -18,7 +18,7 @@ from daemon.control import ControlServer
 from daemon.demo.playground import FOLDER, USERS, Playground, endless, fixed
 from daemon.errors import NeedsPerson
 from daemon.lifetime import Locked, answer, opened, run_daemon
-from daemon.logs import set_up
+from daemon.logs import hush, set_up
 from daemon.settings_file import load
 from daemon.text import count_in_words, shown, size_in_words, span_in_words
 
@@ -81,6 +81,7 @@ async def _run(playground: Playground, once: bool, say: Say) -> int:
     # Nothing of this machine's own configuration holds in a playground, its environment included.
     loaded = await anyio.to_thread.run_sync(load, playground.config, {})
     set_up(loaded.settings.log.level, loaded.settings.log.format)
+    hush()  # the terminal is for the story
     if not once:
         await run_daemon(loaded, {}, functools.partial(_trickle, playground, say))
         return 0

@@ -97,7 +97,7 @@ class Playground:
             "relay": {"min_free": "16MiB"},
             "ui": {"listen": f"127.0.0.1:{port}"},
             "state": str(self.root / "state"),
-            "log": {"level": "warning"},
+            "log": {"level": "info"},
         }
 
     def upload(self, delivery: Delivery) -> None:
