@@ -9,6 +9,7 @@ from aiohttp import web
 
 from ui.access import Address, client_address, host_is_ours, is_loopback, may_enter, parse_peer
 from ui.routes import RANK, Scope
+from ui.throttle import key_of
 
 if TYPE_CHECKING:
     from daemon.settings import Settings, Ui
@@ -56,6 +57,12 @@ class Who:
     def may(self, scope: Scope) -> bool:
         """Tell whether this scope is covered."""
         return RANK[self.scope] >= RANK[scope]
+
+    @property
+    def place(self) -> str:
+        """What counts as one caller where places are few; empty for this machine, through which anybody may come."""
+        address = parse_peer((self.address,))
+        return "" if address is not None and address.is_loopback else key_of(address)
 
     @property
     def key(self) -> str:

@@ -20,21 +20,13 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from daemon.clock import Clock
+    from ui.places import Places
 
 log = logging.getLogger(__name__)
 
-MAX_CONNECTIONS = 512
 BACKLOG = 128
 LOOK = 1.0
 """Seconds between two looks whether the address in the settings is still the one listened on."""
-
-
-class _Refuse(asyncio.Protocol):
-    """Hangs up on whoever is one too many."""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if isinstance(transport, asyncio.Transport):
-            transport.abort()
 
 
 class Listener:
@@ -46,11 +38,13 @@ class Listener:
         tls: Callable[[], Awaitable[ssl.SSLContext | None]],
         trouble: Callable[[RelayError | None], None],
         clock: Clock,
+        places: Places,
     ) -> None:
         self._address = address
         self._tls = tls
         self._trouble = trouble
         self._clock = clock
+        self._places = places
         self.listening: list[tuple[str, int]] = []
         """Where it listens now; empty while it cannot."""
 
@@ -84,7 +78,7 @@ class Listener:
         loop = asyncio.get_running_loop()
 
         def connection() -> asyncio.Protocol:
-            return Wire(server, loop) if len(server.connections) < MAX_CONNECTIONS else _Refuse()
+            return Wire(server, loop, self._places)
 
         extra: dict[str, Any] = (
             {} if context is None else {"ssl": context, "ssl_handshake_timeout": 10.0, "ssl_shutdown_timeout": 3.0}

@@ -36,6 +36,8 @@ STATUS_EVERY = 0.5
 LINGER = 60.0
 """Seconds for which frames are made and kept after the last client has gone: it may come back for them."""
 MAX_CLIENTS = 64
+MAX_EACH = 24
+"""Clients from one address at most, so that one caller does not take the places of all; this machine may take all."""
 RING_FRAMES = 600
 RING_BYTES = 2 << 20
 
@@ -48,7 +50,7 @@ class Hub:
         self._service = service
         self._clock = clock
         self._clients: set[Client] = set()
-        self._coming = 0
+        self._coming: set[Client] = set()
         """Those who wait for the first look; they count, or any number could come in while it lasts."""
         self._pending = Pending()
         self._ring: deque[tuple[int, bytes]] = deque()
@@ -78,20 +80,23 @@ class Hub:
         """Who is connected."""
         return frozenset(self._clients)
 
-    @property
-    def full(self) -> bool:
-        """Whether there is no room for another client."""
-        return len(self._clients) + self._coming >= MAX_CLIENTS
+    def full(self, who: Who) -> bool:
+        """Tell whether there is no room for another client, or none for another one of the same address."""
+        inside = self._clients | self._coming
+        if len(inside) >= MAX_CLIENTS:
+            return True
+        place = who.place
+        return bool(place) and sum(one.who.place == place for one in inside) >= MAX_EACH
 
     async def join(self, client: Client, since: int | None) -> None:
         """Take a client in: with what it has missed since frame ``since`` where that is known, else with a snapshot."""
         # The state must be there before the client is: from then on it gets every frame, and none before its snapshot.
         if self._state is None or not self._alive():
-            self._coming += 1
+            self._coming.add(client)
             try:
                 await self._look()
             finally:
-                self._coming -= 1
+                self._coming.discard(client)
         self._clients.add(client)
         self._wanted.set()
         self._come.set()

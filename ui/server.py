@@ -18,6 +18,7 @@ from ui.context import CONTEXT, Context
 from ui.doors import Doors, middlewares, routes
 from ui.listener import Listener
 from ui.live import Hub
+from ui.places import Places
 from ui.routes import mount
 from ui.tls import Tls
 
@@ -61,7 +62,8 @@ class Page:
         self._settings = settings
         tls = Tls(settings, settings().state, clock)
         self.doors.own_certificate = tls.is_own
-        self.listener = Listener(lambda: settings().ui.address, tls.context, trouble, clock)
+        self.places = Places(lambda: settings().ui.trusted_proxies)
+        self.listener = Listener(lambda: settings().ui.address, tls.context, trouble, clock, self.places)
 
     async def run(self) -> None:
         """Serve until cancelled; then every live connection is told that the daemon goes away."""

@@ -217,7 +217,8 @@ async def test_who_connects_and_says_nothing_is_hung_up_on(house: House, monkeyp
 
 
 async def test_only_so_many_connections_are_held(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ui.listener.MAX_CONNECTIONS", 20)
+    monkeypatch.setattr("ui.places.MOST", 20)
+    monkeypatch.setattr("ui.places.RESERVED", 0)
     held = [await asyncio.open_connection("127.0.0.1", house.port) for _ in range(40)]
     hung_up = 0
     for reader, writer in held:

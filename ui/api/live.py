@@ -34,13 +34,13 @@ async def live(request: web.Request) -> web.StreamResponse:
     hub = request.app[CONTEXT].hub
     if not web.WebSocketResponse().can_prepare(request):
         raise web.HTTPBadRequest
-    if hub.full or hub.closing:
+    client = Client(caller(request))
+    if hub.full(client.who) or hub.closing:
         raise web.HTTPServiceUnavailable(headers={"Retry-After": "10"})
     # No compression: it would have to be done anew for every client.
     socket = web.WebSocketResponse(
         heartbeat=HEARTBEAT, max_msg_size=MAX_MESSAGE, compress=False, timeout=2.0, autoping=True
     )
-    client = Client(caller(request))
     try:
         await hub.join(client, since_of(request))
         await socket.prepare(request)
