@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from daemon.checks.check import Check, of_error, ok, warning
-from daemon.text import shown
+from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
     from daemon.photoprism.client import PhotoPrism
     from daemon.settings import Settings
 
 PHOTOPRISM = "PhotoPrism"
+DAY = 86400
+SOON = 30 * DAY
+"""Seconds before the end of an app password from which on a warning is due."""
 NEARLY_FULL = 95
 """Percent of its quota or disk from which on a warning is due."""
 
@@ -29,6 +32,11 @@ async def photoprism(settings: Settings, prism: PhotoPrism | None) -> list[Check
         said = f"PhotoPrism{version} at {shown(settings.photoprism.url)} answers"
         found.append(ok(PHOTOPRISM, f"{said}, and lets us look files up and import"))
     found += [of_error(PHOTOPRISM, fault) for fault in probe.faults]
+    left = probe.token_ends_in
+    if left is not None and left < SOON:
+        message = f"PhotoPrism's app password ends in {count_in_words(max(1, round(left / DAY)), 'day')}"
+        hint = "Make a new one, best without an end (`photoprism auth add … -e -1`), and put it into photoprism.token."
+        found.append(warning(PHOTOPRISM, message, hint, "photoprism.token_ends"))
     used = probe.originals_used_percent
     if used is not None and used >= NEARLY_FULL:
         message = f"PhotoPrism says that {used} % of its room for originals is used"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -62,6 +63,8 @@ class Probe:
     """Whether PhotoPrism asks nobody for a token (authentication is off)."""
     token_ok: bool = False
     """Whether the token may look files up: it is known, and its scope and role suffice for that."""
+    token_ends_in: float | None = None
+    """Seconds until the token ends, infinite where it never does; ``None`` where its scope does not let us ask."""
     search_allowed: bool | None = None
     import_allowed: bool | None = None
     """Whether the account behind the token may import: in the community edition only an admin may."""
@@ -71,6 +74,12 @@ class Probe:
     """Of the quota or the disk; ``None`` where PhotoPrism does not count it."""
     faults: tuple[RelayError, ...] = ()
     """What stands in the way of relaying, the most important first; empty = nothing."""
+
+
+def seconds_left(data: Any) -> float:
+    """Read how long a session lasts: ``expires_in``, 0 or -1 for one that never ends (internal/api/session_get.go)."""
+    left = _typed(an_object(data), "expires_in", int, 0)
+    return float(left) if left > 0 else math.inf
 
 
 def an_object(data: Any) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from daemon.photoprism.answers import (
     an_object,
     client_config,
     known_file,
+    seconds_left,
     shown_hashes,
 )
 from daemon.photoprism.transport import FIRST_PAUSE, RIGHTS_HINT, URL_HINT, Transport
@@ -295,6 +296,7 @@ class PhotoPrism:
         searched = await self._tried(self._search([NOBODY])) if looked is None else None
         if searched is not None:
             faults.append(searched)
+        ends_in = await self._ends_in() if looked is None and not (config and config.public) else None
         allowed = config.import_allowed if config else None
         switched = self._switched_off(config)
         faults += switched
@@ -316,6 +318,7 @@ class PhotoPrism:
             edition=config.edition if config else "",
             public=config.public if config else False,
             token_ok=looked is None,
+            token_ends_in=ends_in,
             search_allowed=None if looked is not None else searched is None,
             import_allowed=allowed,
             import_enabled=config.import_enabled if config else None,
@@ -323,6 +326,14 @@ class PhotoPrism:
             originals_used_percent=config.used_percent if config else None,
             faults=tuple(faults),
         )
+
+    async def _ends_in(self) -> float | None:
+        """Give the seconds that the token has left, or ``None``: only with the scope ``sessions`` may it be asked."""
+        try:
+            status, data = await self._http.call("GET", "session")
+            return self._understood(seconds_left, data, status) if status == 200 else None
+        except RelayError:
+            return None
 
     @staticmethod
     async def _tried(call: Coroutine[Any, Any, object]) -> RelayError | None:

@@ -46,6 +46,7 @@ class Session:
     scope: str = "files photos"
     role: str = "admin"
     user: bool = True
+    ends_in: int = -1
 
     def covers(self, resource: str) -> bool:
         """Say whether the scope includes a resource."""
@@ -168,9 +169,11 @@ class PhotoPrismStandIn:
         photo = self._rows.photo(row.photo_uid) if row else None
         return photo.albums if photo else []
 
-    def add_token(self, token: str, *, scope: str = "*", role: str = "admin", user: bool = True) -> None:
-        """Make a further token."""
-        self.sessions[token] = Session(scope, role, user)
+    def add_token(
+        self, token: str, *, scope: str = "*", role: str = "admin", user: bool = True, ends_in: int = -1
+    ) -> None:
+        """Make a further token; ``ends_in`` is in seconds, -1 for never."""
+        self.sessions[token] = Session(scope, role, user, ends_in)
 
     def archive(self, sha1: str, *, archived: bool = True) -> int:
         """Archive the photo of a content: the row stays, no search shows it."""
@@ -241,6 +244,7 @@ class PhotoPrismStandIn:
             web.get(f"{api}/status", self._status),
             web.get(f"{api}/config", self._config),
             web.post(f"{api}/session", self._login),
+            web.get(f"{api}/session", self._who),
             web.post(f"{api}/import", self._redirect),
             web.post(f"{api}/import/{{path:.*}}", self._import),
             web.post(f"{api}/index", self._index),
@@ -347,6 +351,14 @@ class PhotoPrismStandIn:
                 return web.json_response({"status": "success", "id": body["password"], "config": {}})
         self.logins -= 1
         return web.json_response({"error": "Invalid credentials"}, status=401)
+
+    async def _who(self, request: web.Request) -> web.Response:
+        if (refused := self._refused(request, "sessions")) is not None:
+            return refused
+        session = self._session(request)
+        return web.json_response(
+            {"status": "success", "session_id": "s", "expires_in": session.ends_in if session else 0}
+        )
 
     async def _redirect(self, request: web.Request) -> web.Response:
         raise web.HTTPTemporaryRedirect(f"{request.path}/")
