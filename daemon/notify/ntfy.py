@@ -29,6 +29,8 @@ LONGEST_JSON = 2 * LONGEST_MESSAGE - 200
 _LONGEST_ANSWER = 128 * 1024
 """The server gives the message back, some of its letters in six bytes each."""
 PRIORITIES = {"min": 1, "low": 2, "default": 3, "high": 4, "max": 5}
+_LEAST_HIDDEN = 4
+"""Letters of a secret that is looked for in answers; a shorter one stands in any text."""
 REQUESTS = 42901
 MESSAGES_OF_THE_DAY = 42908
 REACH = "Is notify.ntfy.url right, and can it be reached from here (name, port, firewall, certificate)?"
@@ -70,6 +72,7 @@ async def call(ntfy: Ntfy, method: str, path: str, body: bytes | None = None, *,
             content = b""
             async for chunk in answer.content.iter_any():
                 content = (content + chunk)[:_LONGEST_ANSWER]
+            content = _without_secrets(ntfy, content)
             return Answer(answer.status, _object(content), _seconds(answer.headers), content.decode(errors="replace"))
     except TimeoutError:
         words = f"ntfy at {where} does not answer within {within:.0f} s"
@@ -178,6 +181,15 @@ def _headers(ntfy: Ntfy) -> dict[str, str]:
         pair = base64.b64encode(f"{ntfy.user}:{password}".encode()).decode()
         return {"Authorization": f"Basic {pair}"}
     return {}
+
+
+def _without_secrets(ntfy: Ntfy, content: bytes) -> bytes:
+    """Take out what a server (or a proxy in front of it that is being mended) has repeated of our own request."""
+    sent = _headers(ntfy).get("Authorization", "").partition(" ")[2]
+    for secret in (sent, ntfy.token.get_secret_value(), ntfy.password.get_secret_value()):
+        if len(secret) >= _LEAST_HIDDEN:
+            content = content.replace(secret.encode(), b"***")
+    return content
 
 
 def _object(content: bytes) -> dict[str, Any]:
