@@ -77,6 +77,26 @@ async def test_tokens(house: House, standin: PhotoPrismStandIn) -> None:
         assert all(token not in check.message + check.hint for check in found)
 
 
+@pytest.mark.parametrize(
+    ("scope", "ends_in", "warned"),
+    [
+        ("files photos sessions", 29 * 86400, True),
+        ("files photos sessions", 60, True),
+        ("files photos sessions", 31 * 86400, False),
+        ("*", -1, False),
+        ("*", 0, False),
+        ("files photos", 60, False),  # it may not ask
+    ],
+)
+async def test_an_app_password_that_ends(
+    house: House, standin: PhotoPrismStandIn, scope: str, ends_in: int, warned: bool
+) -> None:
+    standin.add_token("ending", scope=scope, ends_in=ends_in)
+    first, *more = await probe(house, standin, "ending")
+    assert first.level is Level.OK
+    assert [(check.level, check.code) for check in more] == [(Level.WARNING, "photoprism.token_ends")] * warned
+
+
 async def test_photoprism_is_gone(house: House, standin: PhotoPrismStandIn) -> None:
     await standin.refuse()
     [found] = await probe(house, standin)
