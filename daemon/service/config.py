@@ -35,6 +35,7 @@ from daemon.settings.secrets import MARKER, mask, secrets_in, unmask
 from daemon.settings.storing import etag_of, store, writable
 from daemon.settings.versions import BY_HAND as SAVED_BY_HAND
 from daemon.settings_file import Loaded, parse, read_bytes
+from daemon.settings_torn import is_blank
 from daemon.text import shown
 from daemon.wake import Wake
 
@@ -183,6 +184,7 @@ class Config:
         try:
             content = read_bytes(self.path)
             standing = decoded(content)
+            self._not_blank(encoded(text))
             new = unmask(text, standing, self._file, self._known())
             before = self._look(content)[0]
             if (data := data_of(new)) is not None:
@@ -323,6 +325,7 @@ class Config:
         if text == standing:
             return None
         fresh = encoded(text)
+        self._not_blank(fresh)
         before, data = self._look(content)[0], data_of(text)
         if data is not None:
             # First of all: who may not change a key is told so, whatever else is wrong with the value.
@@ -350,6 +353,11 @@ class Config:
         except RelayError as error:
             log.warning("the settings were saved, but this could not be written down: %s", error.message)
         return etag_of(fresh), keys
+
+    def _not_blank(self, content: bytes) -> None:
+        """Refuse what holds nothing: it would mean the defaults, and a start takes it for a file that was torn."""
+        if is_blank(content):
+            raise ConfigError([f"{self._file}:1: would be empty; one comment in it makes it mean the defaults"])
 
     def _edited(self, content: bytes, changes: Mapping[str, Any]) -> tuple[str, frozenset[KeyPath]]:
         """Give the text with the changes in it, and the secrets that came with them."""

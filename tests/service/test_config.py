@@ -416,3 +416,12 @@ async def test_what_is_only_tried_tells_nothing_of_files(config: Config, tmp_pat
                 told.add(str(found).replace(name, ""))
                 assert found["refused"]["code"] == "config.by_hand"
     assert len(told) == 1
+
+
+@pytest.mark.parametrize("text", ["", "\n", " \t\r\n\n", "\ufeff", "\0\0"])
+async def test_a_text_that_holds_nothing_is_not_taken(config: Config, text: str) -> None:
+    assert not (await config.validate(text))["valid"]
+    with pytest.raises(ConfigError, match="would be empty"):
+        await config.put(text, None, "page")
+    assert config.path.read_text() == TEXT
+    assert (await config.versions())["versions"] == []
