@@ -36,17 +36,18 @@ def encoded(text: str) -> bytes:
 
 
 def data_of(text: str) -> Any:
-    """Give a text's data, ``None`` where it is no usable YAML."""
+    """Give a text's data, ``None`` where it is no usable YAML; a text with comments alone says all that is default."""
     try:
-        return read_document(text).data
+        data = read_document(text).data
     except DocumentError:
         return None
+    return {} if data is None else data
 
 
 def data_or(text: str, good: Loaded) -> Any:
     """Give a text's data, or the last good one's where it has none."""
     data = data_of(text)
-    return good.document.data if data is None else data
+    return data or good.document.data
 
 
 def given_in(text: str) -> frozenset[KeyPath]:

@@ -425,3 +425,15 @@ async def test_a_text_that_holds_nothing_is_not_taken(config: Config, text: str)
         await config.put(text, None, "page")
     assert config.path.read_text() == TEXT
     assert (await config.versions())["versions"] == []
+
+
+@pytest.mark.parametrize("text", ["# nothing\n", "---\n", "{}\n", "null\n", "--- ~\n...\n", "\x85\n"])
+async def test_a_text_without_settings_takes_nothing_away_that_is_changed_by_hand_only(
+    config: Config, text: str
+) -> None:
+    """The hooks, the commands and the password's hash that stand there would be gone."""
+    with pytest.raises(NeedsPerson) as caught:
+        await config.put(text, None, "page")
+    assert caught.value.code == "config.by_hand"
+    assert ((await config.validate(text))["refused"] or {})["code"] == "config.by_hand"
+    assert config.path.read_text() == TEXT
