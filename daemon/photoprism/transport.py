@@ -249,6 +249,8 @@ class Transport:
         """Give the error for an answer that is a refusal."""
         status = answer.status
         said = data.get("error") if isinstance(data, dict) else None
+        if isinstance(said, str) and self.token:
+            said = said.replace(self.token, "***")  # a proxy that is being mended may repeat what it was sent
         words = f' ("{shown(said)}")' if isinstance(said, str) and said else ""
         if status == 401:
             return self._unauthorized()
