@@ -25,7 +25,7 @@ from daemon.service.stated import (
     secrets_set,
 )
 from daemon.service.timetable import explained
-from daemon.service.wished import as_in_file, emptied, not_overridden
+from daemon.service.wished import as_in_file, bounded, emptied, not_overridden
 from daemon.settings import Settings
 from daemon.settings.by_hand import BY_HAND, PASSWORD, check_by_hand, check_secrets_again
 from daemon.settings.document import DocumentError, in_words, read_document
@@ -361,6 +361,7 @@ class Config:
 
     def _edited(self, content: bytes, changes: Mapping[str, Any]) -> tuple[str, frozenset[KeyPath]]:
         """Give the text with the changes in it, and the secrets that came with them."""
+        bounded(changes)
         standing = decoded(content)
         loaded, _ = self._look(content)
         try:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.errors import NeedsPerson
+from daemon.errors import ConfigError, NeedsPerson
 from daemon.settings import Hook
-from daemon.settings.document import in_words
+from daemon.settings.document import MAX_DEPTH, MAX_NODES, in_words
 from daemon.settings.secrets import MARKER
 from daemon.settings.splicing import same
 
@@ -16,6 +16,27 @@ if TYPE_CHECKING:
     from daemon.settings.document import KeyPath
 
 _HOOK = {key: value for key, value in Hook(on="x").model_dump(mode="json").items() if key != "on"}
+
+
+def bounded(changes: Any) -> None:
+    """Refuse changes deeper or longer than a settings file can be; raises `ConfigError`.
+
+    First of all and without recursion: editing walks through them by recursion, and costs seconds for each 10,000.
+    """
+    layer, found = [changes], 0
+    for _ in range(MAX_DEPTH + 1):
+        layer = [
+            value
+            for one in layer
+            if isinstance(one, (dict, list))
+            for value in (one.values() if isinstance(one, dict) else one)
+        ]
+        found += len(layer)
+        if found > MAX_NODES:
+            raise ConfigError([f"the changes have more than {MAX_NODES} keys and values"])
+        if not layer:
+            return
+    raise ConfigError([f"the changes are nested deeper than {MAX_DEPTH} levels"])
 
 
 def emptied(changes: Any) -> frozenset[KeyPath]:

@@ -437,3 +437,54 @@ async def test_a_text_without_settings_takes_nothing_away_that_is_changed_by_han
     assert caught.value.code == "config.by_hand"
     assert ((await config.validate(text))["refused"] or {})["code"] == "config.by_hand"
     assert config.path.read_text() == TEXT
+
+
+def nested(kind: type, levels: int) -> Any:
+    found: Any = 1
+    for _ in range(levels):
+        found = {"a": found} if kind is dict else [found]
+    return found
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        nested(dict, 900),
+        nested(dict, 50_000),
+        {"hooks": nested(list, 50_000)},
+        {f"k{number}": 1 for number in range(60_000)},
+        {"photoprism": {"albums": ["x"] * 70_000}},
+    ],
+    ids=["deep", "very deep", "lists", "wide", "long"],
+)
+async def test_changes_that_no_file_could_hold_are_refused_at_once(config: Config, changes: dict[str, Any]) -> None:
+    began = time.monotonic()
+    assert await refused(config, changes) == "config.invalid"
+    with pytest.raises(ConfigError):
+        await config.diff(changes=changes)
+    assert time.monotonic() - began < 2
+
+
+BOMBS = {
+    "laughs": "a: &a [x, x]\n"
+    + "".join(f"{b}: &{b} [{f'*{a}, ' * 9}]\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)),
+    "merged": "a: &a {x: 1}\n"
+    + "".join(f"{b}: &{b} {{<<: [*{a}, *{a}]}}\n" for a, b in zip("abcdefghi", "bcdefghij", strict=True)),
+    "itself": "a: &a [*a]\n",
+    "deep": "[" * 100_000,
+    "markers": "hooks:\n" + f'- {{url: "http://a.example", secret: "{MARKER}"}}\n' * 3000,
+    "number": "watch: {batch: " + "9" * 100_000 + "}\n",
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+async def test_a_bomb_in_a_text_is_refused_and_costs_little(config: Config, name: str) -> None:
+    began = time.process_time()
+    with pytest.raises((ConfigError, NeedsPerson)):
+        await config.put(BOMBS[name], None, "page")
+    found = await config.validate(BOMBS[name])
+    assert not found["valid"] or found["refused"]
+    answer = await config.diff(yaml=BOMBS[name])
+    assert len(str(answer)) < 4 * len(BOMBS[name]) + 10_000
+    assert time.process_time() - began < 10
+    assert config.path.read_text() == TEXT
