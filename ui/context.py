@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from ui.live import Hub
 
 
+ARRIVAL = 5.0
+"""Seconds for which a request waits for parts that are being built, before it is told to come again."""
+
+
 class Context:
     """One for the page's whole life; the daemon's parts behind it come and go as settings change."""
 
@@ -53,6 +57,12 @@ class Context:
     def started(self) -> bool:
         """Whether the relay runs: its data directory is mounted, and what a crash left has been brought to an end."""
         return self._service() is not None and self._started()
+
+    async def arrive(self, *, relay: bool = False) -> None:
+        """Wait a little while parts are being built, which takes a moment whenever settings want new ones."""
+        with anyio.move_on_after(ARRIVAL):
+            while self._service() is None or (relay and not self._started()):
+                await self.clock.sleep(0.05)
 
     def room(self, name: str = "", *, relay: bool = False) -> Any:
         """Give the door, or one of its rooms. Raises ``Transient`` ``daemon.starting`` where it is not there yet.

@@ -86,7 +86,8 @@ class Page:
 
     def application(self, static: list[Route] | None = None) -> web.Application:
         """Give the application, with its routes and everything that stands before them."""
-        before = [errors.errors, *middlewares(self.doors), patience]
+        entrance, *inner = middlewares(self.doors)
+        before = [errors.errors, entrance, arrival, *inner, patience]
         app = web.Application(middlewares=before, client_max_size=LARGEST)
         app[CONTEXT] = self.context
         app.on_response_prepare.append(security.hardening(self.doors.wants_hsts))
@@ -96,6 +97,16 @@ class Page:
         mount(app, api_routes())
         mount(app, static or [])
         return app
+
+
+@web.middleware
+async def arrival(
+    request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
+) -> web.StreamResponse:
+    """Let requests of the API wait for a moment while the parts are built anew; who asks is known by them, too."""
+    if request.path.startswith("/api/") and request.path != "/api/v1/live":
+        await request.app[CONTEXT].arrive()
+    return await handler(request)
 
 
 @web.middleware

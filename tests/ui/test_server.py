@@ -234,3 +234,14 @@ async def test_only_so_many_connections_are_held(house: House, monkeypatch: pyte
     await asyncio.sleep(0.1)
     async with house.session.get("/healthz") as answer:
         assert answer.status == 200
+
+
+async def test_nobody_is_sent_away_while_the_parts_are_built_anew(house: House) -> None:
+    before = house.front.service()
+    status, found = await house.ask("PATCH", "/config", json={"nextcloud": {"occ": {"timeout": "31m"}}})
+    assert status == 200, found
+    with anyio.fail_after(20):
+        while house.front.service() in {before, None}:
+            assert (await house.ask("GET", "/status"))[0] == 200
+            status, found = await house.ask("POST", "/photos/999/retry")
+            assert (status, found["error"]["code"]) == (404, "photo.unknown")

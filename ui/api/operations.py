@@ -120,6 +120,8 @@ class Operation:
             call.body = await self._body(self.body, request)
         if self.do is None:  # pragma: no cover  never mounted
             raise web.HTTPNotFound
+        if self.relay:
+            await call.context.arrive(relay=True)
         found = await self.do(call)
         if isinstance(found, web.StreamResponse):
             return found
