@@ -96,7 +96,10 @@ def test_stack_services_are_hardened_too() -> None:
         assert one["deploy"]["placement"]["constraints"]
         assert ("/var/run/docker.sock" in str(one["volumes"])) == (name == "gate")
         assert not one["user"].startswith("0") or name == "gate"
-    assert all(one["internal"] is True for one in found["networks"].values())
+    # Only what has a network that leads out can publish a port; the gate has none.
+    leads_out = {name for name, one in found["networks"].items() if not one.get("internal")}
+    assert leads_out == {"page"}
+    assert leads_out & set(found["services"]["gate"]["networks"]) == set()
     assert [port["mode"] for port in found["services"]["relay"]["ports"]] == ["host"]
 
 
