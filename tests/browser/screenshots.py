@@ -104,6 +104,8 @@ def main() -> None:
         desk = Visit(browser, origin, viewport={"width": 1280, "height": 800}, color_scheme="light")
         desk.live()
         expect(desk.find("recent-photo").first).to_be_visible()
+        for lamp, words in (("nextcloud", "answers"), ("disk_data", "free"), ("disk_archive", "free")):
+            expect(desk.find(f"lamp-{lamp}")).to_contain_text(words, timeout=60_000)
         save(desk, "now")
         for view in ("photos", "settings"):
             desk.go(view)
