@@ -229,6 +229,9 @@ class Doors:
             host_header=header,
         )
         request[FACTS] = facts
+        service = self._service()
+        if peer is not None and service is not None:
+            service.doors.callers.note(str(peer))
         return facts
 
     async def identify(self, request: web.Request) -> Who:

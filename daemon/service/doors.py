@@ -18,6 +18,7 @@ import anyio.to_thread
 from daemon.clock import iso
 from daemon.errors import NeedsPerson
 from daemon.ledger.doors import SessionRow, TokenRow
+from daemon.service.callers import Callers
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class Registers:
         self._tables = ledger.doors
         self._audit = ledger.audit
         self.bus = bus
+        self.callers = Callers()
         self._clock = clock
         self._sessions: dict[bytes, SessionRow] = {}
         self._tokens: dict[bytes, TokenRow] = {}

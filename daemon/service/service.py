@@ -168,7 +168,12 @@ class Service:
     def health(self) -> dict[str, Any]:
         """Tell whether the daemon is alive: all its loops run, and the event loop answers."""
         stopped = sorted(name for name, runs in self._supervisor.running.items() if not runs)
-        return {"ok": not stopped, "stopped": stopped, "version": __version__}
+        return {
+            "ok": not stopped,
+            "stopped": stopped,
+            "version": __version__,
+            "hidden_callers": self.doors.callers.hidden(),
+        }
 
     def open_issues(self) -> list[dict[str, Any]]:
         """Give what is wrong now, oldest first."""

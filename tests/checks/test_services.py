@@ -235,6 +235,25 @@ async def test_a_daemon_that_runs(house: House, end: object, level: Level, words
     assert (found.level, words in found.message) == (level, True)
 
 
+@pytest.mark.parametrize(
+    ("hidden", "trusted", "codes"),
+    [
+        ("172.18.0.1", [], ["ui.callers_hidden"]),
+        ("172.18.0.1", ["172.18.0.1"], []),  # a proxy, which names who calls
+        ("172.18.0.1", ["172.18.0.0/16"], ["ui.callers_hidden"]),
+        ("", [], []),
+    ],
+)
+async def test_callers_whom_docker_hides(house: House, hidden: str, trusted: list[str], codes: list[str]) -> None:
+    async def answer(_: dict[str, Any], __: object) -> dict[str, Any]:
+        return {"end": {"ok": True, "stopped": [], "version": "1.2", "hidden_callers": hidden}, "exit": 0}
+
+    async with running(house, answer):
+        first, *more = await machine.daemon(house.settings(ui={"trusted_proxies": trusted}))
+    assert first.level is Level.OK
+    assert [check.code for check in more] == codes
+
+
 async def test_a_daemon_that_hangs(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "WITHIN", 0.2)
 
