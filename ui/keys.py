@@ -6,12 +6,12 @@ import contextlib
 import json
 import logging
 import os
-import tempfile
 from pathlib import Path
 
 from cryptography.fernet import Fernet, MultiFernet
 
 from daemon.errors import NeedsPerson
+from daemon.settings.storing import put_private
 
 log = logging.getLogger(__name__)
 
@@ -62,16 +62,7 @@ def _write(path: Path, keys: list[tuple[str, float]]) -> None:
     text = json.dumps({"keys": [{"key": key, "made_at": made} for key, made in keys]}, indent=1)
     try:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor, name = tempfile.mkstemp(prefix=".keys.", dir=path.parent)  # mode 0600
-        try:
-            with os.fdopen(descriptor, "w") as file:
-                file.write(text)
-                file.flush()
-                os.fsync(descriptor)
-            Path(name).replace(path)
-        except BaseException:
-            Path(name).unlink(missing_ok=True)
-            raise
+        put_private(path, text.encode())
     except OSError as error:
         raise _unwritable(path, error) from error
 

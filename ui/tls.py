@@ -10,7 +10,6 @@ import logging
 import os
 import socket
 import ssl
-import tempfile
 from datetime import UTC, datetime, timedelta
 from ipaddress import ip_address
 from pathlib import Path
@@ -19,11 +18,13 @@ from urllib.parse import urlsplit
 
 import anyio.to_thread
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from daemon.errors import NeedsPerson
+from daemon.settings.storing import put_private
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -138,13 +139,14 @@ def self_signed_files(state: str, ui: Ui, now: datetime) -> tuple[str, str]:
     folder = Path(state) / "tls"
     cert, key = folder / "cert.pem", folder / "key.pem"
     names = names_of(ui)
-    if _still_good(cert, names, now) and key.exists():
+    if _still_good(cert, key, names, now):
         return str(cert), str(key)
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         certificate, private = make_self_signed(names, now)
-        _put(key, private)
-        _put(cert, certificate)
+        # Power cut here: a new key beside an old certificate, which is seen not to fit, and both are made anew.
+        put_private(key, private)
+        put_private(cert, certificate)
     except OSError as error:
         raise NeedsPerson(
             "tls.unwritable",
@@ -156,11 +158,14 @@ def self_signed_files(state: str, ui: Ui, now: datetime) -> tuple[str, str]:
     return str(cert), str(key)
 
 
-def _still_good(cert: Path, names: list[str], now: datetime) -> bool:
+def _still_good(cert: Path, key: Path, names: list[str], now: datetime) -> bool:
     try:
         found = x509.load_pem_x509_certificate(cert.read_bytes())
+        private = serialization.load_pem_private_key(key.read_bytes(), None)
+        if private.public_key() != found.public_key():
+            return False
         alternative = found.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
-    except (OSError, ValueError, x509.ExtensionNotFound):
+    except (OSError, ValueError, TypeError, UnsupportedAlgorithm, x509.ExtensionNotFound):
         return False
     held = {str(one.value) for one in alternative}
     ends = found.not_valid_after_utc - timedelta(days=RENEW)
@@ -195,17 +200,3 @@ def _general(name: str) -> x509.GeneralName:
         return x509.IPAddress(ip_address(name))
     except ValueError:
         return x509.DNSName(name)
-
-
-def _put(path: Path, content: bytes) -> None:
-    """Write a file whole, readable by its owner only."""
-    descriptor, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(descriptor)
-        Path(name).replace(path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise

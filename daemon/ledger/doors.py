@@ -1,4 +1,4 @@
-"""Who is logged in, which API tokens there are, and single marks: only hashes, never a secret itself."""
+"""Who is logged in, and which API tokens there are: only hashes, never a secret itself."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class TokenRow:
 
 
 class DoorTables:
-    """The tables ``sessions``, ``tokens`` and ``marks``. All methods block."""
+    """The tables ``sessions`` and ``tokens``. All methods block."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -93,19 +93,6 @@ class DoorTables:
         """Forget a token."""
         with self._store.write() as db:
             db.execute("DELETE FROM tokens WHERE id = ?", (identity,))
-
-    def mark(self, name: str) -> str:
-        """Give what a mark holds, empty where it was never set."""
-        row = self._store.row("SELECT value FROM marks WHERE name = ?", (name,))
-        return str(row["value"]) if row else ""
-
-    def set_mark(self, name: str, value: str) -> None:
-        """Set a mark."""
-        with self._store.write() as db:
-            db.execute(
-                "INSERT INTO marks (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value",
-                (name, value),
-            )
 
 
 def _token(row: sqlite3.Row) -> TokenRow:

@@ -48,7 +48,9 @@ class Registers:
     """Live sessions, API tokens, and the epoch: a number that a changed password makes the next one."""
 
     def __init__(self, ledger: Ledger, bus: Bus, clock: Clock) -> None:
+        self._ledger = ledger
         self._tables = ledger.doors
+        self._marks = ledger.marks
         self._audit = ledger.audit
         self.bus = bus
         self.callers = Callers()
@@ -73,8 +75,8 @@ class Registers:
     def _load(self) -> None:
         self._sessions = {row.id_hash: row for row in self._tables.sessions()}
         self._tokens = {row.hash: row for row in self._tables.tokens()}
-        self._password = self._tables.mark("doors.password")
-        self.epoch = int(self._tables.mark("doors.epoch") or 0)
+        self._password = self._marks.get("doors.password")
+        self.epoch = int(self._marks.get("doors.epoch") or 0)
 
     # -- the password -------------------------------------------------------------------------------------------
 
@@ -94,10 +96,12 @@ class Registers:
         return True
 
     def _new_epoch(self, mark: str) -> None:
-        self._tables.set_mark("doors.password", mark)
-        self._tables.set_mark("doors.epoch", str(self.epoch + 1))
         gone = list(self._sessions)
-        self._tables.end_sessions(gone)
+        # One transaction: a password that is new in the ledger beside sessions that are not ended would keep them.
+        with self._ledger.write():
+            self._marks.put("doors.password", mark)
+            self._marks.put("doors.epoch", str(self.epoch + 1))
+            self._tables.end_sessions(gone)
         self._password = mark
         self.epoch += 1
         self._sessions.clear()

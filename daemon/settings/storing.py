@@ -153,6 +153,7 @@ def _by_renaming(target: Path, content: bytes, expected: str) -> None:
             os.close(descriptor)
         # An editor may have saved it while ours was written.
         _expect(target, expected)
+        # Power cut here: the old file stands, whole, or the new one, synced before; at most a hidden copy is left.
         temporary.rename(target)
     except BaseException:
         with suppress(OSError):
@@ -191,6 +192,8 @@ def _in_place(target: Path, content: bytes, expected: str) -> None:
         size = len(_expect(target, expected))
         # Empty lines at the end say nothing in YAML: what a shorter text leaves of the old one is covered with them.
         covered = content + b"\n" * (size - len(content))
+        # Power cut here: the only place where a mixture may be left (no renaming over a mount). The earlier text lies
+        # in the versions by now, and the next start names it and the command that puts it back.
         written = os.pwrite(descriptor, covered, 0)
         while written < len(covered):
             written += os.pwrite(descriptor, covered[written:], written)
@@ -199,6 +202,27 @@ def _in_place(target: Path, content: bytes, expected: str) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def put_private(path: Path, content: bytes) -> None:
+    """Put a file there whole, instead of an earlier one, readable by its owner only; on the disk on return. Blocking.
+
+    Raises ``OSError``.
+    """
+    descriptor, name = tempfile.mkstemp(prefix=".new-", dir=path.parent)  # mode 0600
+    temporary = Path(name)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(descriptor)
+        # Power cut here: the earlier file stands, or the new one, whole; at most a hidden copy is left beside it.
+        temporary.rename(path)
+    except BaseException:
+        with suppress(OSError):
+            temporary.unlink()
+        raise
+    sync_folder(path.parent)
 
 
 def sync_folder(folder: Path) -> None:

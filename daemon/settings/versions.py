@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from daemon.errors import NeedsPerson
-from daemon.settings.storing import etag_of, sync_folder
+from daemon.settings.storing import etag_of, put_private
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 KEPT = 20
 BY_HAND = "by hand"
@@ -80,28 +80,15 @@ class Versions:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         version = Version(found[0].id + 1 if found else 1, at, who, etag, len(content))
         # The description comes last: a version without one is none.
-        self._publish(f"{version.id}.yaml", content)
-        self._publish(f"{version.id}.json", json.dumps(asdict(version)).encode())
-        sync_folder(self._folder)
+        put_private(self._folder / f"{version.id}.yaml", content)
+        # Power cut here: a text without a description, which the next version takes the place of.
+        put_private(self._folder / f"{version.id}.json", json.dumps(asdict(version)).encode())
         for old in [version, *found][KEPT:]:
             for name in (f"{old.id}.json", f"{old.id}.yaml"):
                 with suppress(OSError):
+                    # Power cut here: more than twenty are kept until the next one comes.
                     (self._folder / name).unlink()
         return version
-
-    def _publish(self, name: str, content: bytes) -> None:
-        descriptor, made = tempfile.mkstemp(prefix=".new-", dir=self._folder)
-        temporary = Path(made)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.rename(self._folder / name)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink()
-            raise
 
     def content(self, number: int) -> bytes:
         """Give a version's bytes; raises `NeedsPerson` ``version.unknown``."""
