@@ -19,7 +19,7 @@ from daemon.settings import Settings
 from daemon.settings_file import ensure_default, load
 from tests.ui.doors.world import HASH, SetClock
 from ui.passwords import matches
-from ui.tls import DAYS, RENEW, Tls, make_self_signed, names_of
+from ui.tls import DAYS, RENEW, Tls, make_self_signed, names_of, self_signed_files
 
 if TYPE_CHECKING:
     from tests.ui.doors.conftest import Make
@@ -208,3 +208,16 @@ def test_a_wrong_file_is_told_line_by_line(tmp_path: Path) -> None:
     done = command(path, "correct horse battery\n")
     assert done.returncode == 2
     assert "photon-relay.yaml:1" in done.stderr
+
+
+def test_a_key_that_does_not_fit_its_certificate_is_made_anew(tmp_path: Path) -> None:
+    """As a power cut between the two leaves them: the page must not be shut until the certificate ends."""
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    cert, key = map(Path, self_signed_files(str(tmp_path), Settings().ui, now))
+    _, other = make_self_signed(["localhost"], now)
+    key.write_bytes(other)
+    self_signed_files(str(tmp_path), Settings().ui, now)
+    ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(cert, key)
+    before = cert.read_bytes(), key.read_bytes()
+    self_signed_files(str(tmp_path), Settings().ui, now)
+    assert (cert.read_bytes(), key.read_bytes()) == before
