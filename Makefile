@@ -4,7 +4,7 @@
 #
 #   make demo     a playground on this machine: two users, photos trickling in      (ARGS="--once" and others)
 #   make test     style, types and all tests; names what this machine lacks         (ARGS="-k words" and others)
-#   make bench    ratios beside rsync and a sha1sum + mv loop; needs rsync           (ARGS="--help")
+#   make bench    one table of figures, each beside its goal; needs rsync            (ARGS="--quick", "--help")
 #   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
 #   make image-figures   its size, start-up time and memory, measured here

@@ -44,7 +44,7 @@ class Figure:
     def cells(self) -> tuple[str, ...]:
         """Give the row's words, as many as there are heads."""
         bound = "at least" if self.least else "at most"
-        limit = f"{self.goal:g} x" if self.against else _value(self.beside * self.goal, self.unit)
+        limit = f"{self.goal:.3g} x" if self.against else _value(self.beside * self.goal, self.unit)
         return (
             self.name,
             f"{bound} {limit}",

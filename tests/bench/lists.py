@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sqlite3
 import statistics
 import time
@@ -10,9 +11,13 @@ from typing import TYPE_CHECKING
 
 from daemon.ledger.ledger import Ledger
 from daemon.service.filters import Filters, by_hash
+from tests.bench.figures import Figure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.bench.bench import Bench
 
 LIMIT = 0.050
 """Seconds that one page may take at the database."""
@@ -119,3 +124,18 @@ def table(found: list[Took]) -> str:
         mark = "  over the limit" if one.median > LIMIT else ""
         lines.append(f"{one.name:24}{one.median * 1000:7.2f} ms{one.worst * 1000:7.2f} ms{mark}")
     return "\n".join(lines)
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    """Ask for pages of a large ledger, and weigh it."""
+    photos = bench.of(1_000_000, 100_000)
+    state = bench.root / "ledger"
+    fill(state, photos)
+    size = sum(file.stat().st_size for file in state.glob("ledger.db*"))
+    found = pages(state, photos)
+    shutil.rmtree(state)
+    bench.note(f"pages of a ledger of {photos:,} photos\n{table(found)}")
+    slowest = max(found, key=lambda one: one.median)
+    name = f"a page of {photos:,} photos, the slowest question ({slowest.name})"
+    yield Figure(name, slowest.median * 1000, "ms", LIMIT * 1000, runs=9)
+    yield Figure(f"ledger of {photos:,} photos, for each", size / photos, "B", 1000)

@@ -13,11 +13,15 @@ from typing import TYPE_CHECKING
 from daemon.demo import samples
 from tests import uploads
 from tests.bench import measure
+from tests.bench.figures import Figure
 from tests.bench.scene import FOLDER, USER, Scene, photos_in
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.bench.bench import Bench
+
+MIB = 1 << 20
 SETTLE = 1.0
 
 
@@ -106,3 +110,30 @@ def watches(wanted: int) -> Iterator[int]:
     finally:
         if raised:
             limit.write_text(str(before))
+
+
+def latency_figures(bench: Bench) -> Iterator[Figure]:
+    """Upload photo after photo and wait for each."""
+    count = bench.of(20, 8)
+    took = latency(Scene(bench.root / "scene", bench.root / "archive"), count)
+    yield Figure("settled to placed, in the middle", (took.median - SETTLE) * 1000, "ms", 50, runs=count)
+    yield Figure("settled to placed, the worst", (took.worst - SETTLE) * 1000, "ms", 200, runs=count)
+
+
+def idle_figures(bench: Bench) -> Iterator[Figure]:
+    """Watch the program do nothing over a few folders."""
+    found = at_rest(Scene(bench.root / "scene", bench.root / "archive"), 100, bench.of(60, 20))
+    yield Figure("idle: share of a core", found.cpu, "%", 0.002)
+    yield Figure("idle: wake-ups a second", found.wakeups, "", 2)
+    yield Figure("memory", found.memory / MIB, "MiB", 150)
+
+
+def memory_figures(bench: Bench) -> Iterator[Figure]:
+    """Watch it over very many folders."""
+    directories = bench.of(100_000, 10_000)
+    with watches(directories + 1000) as allowed:
+        if allowed < directories + 1000:
+            bench.note(f"{directories:,} directories: left out; fs.inotify.max_user_watches is {allowed}")
+            return
+        found = at_rest(Scene(bench.root / "scene", bench.root / "archive"), directories, 5)
+    yield Figure(f"memory with {directories:,} directories", found.memory / MIB, "MiB", 190)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import statistics
 import subprocess
 import time
@@ -11,9 +12,13 @@ from typing import TYPE_CHECKING
 from daemon.watch.remembered import Memory
 from daemon.watch.rules import Rules
 from daemon.watch.sweep import Sweep, Swept
+from tests.bench.figures import Figure
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.bench.bench import Bench
 
 FILES = 10
 """Files in each directory."""
@@ -60,3 +65,20 @@ def _sweep(data: Path, memory: Memory, *, full: bool) -> float:
     if not full and swept.listed:
         raise RuntimeError(f"{swept.listed} directories were listed though nothing had changed")
     return took
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    """Sweep where nothing is new."""
+    directories = bench.of(100_000, 10_000)
+    found = sweeps(bench.root / "swept", directories, bench.runs)
+    shutil.rmtree(bench.root / "swept")
+    bench.note(f"a full sweep of {directories * FILES:,} files: {found.full * 1000:.0f} ms without the ledger")
+    yield Figure(
+        f"a sweep over {directories * FILES:,} files, nothing new",
+        found.ordinary * 1000,
+        "ms",
+        found.find * 1000,
+        "find -type f",
+        goal=1 / 3,
+        runs=bench.runs,
+    )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.bench import contenders, lists, measure, sweeping
-from tests.bench.__main__ import table
+from tests.bench.races import table
 from tests.bench.scene import Scene, make_photos, photos_in
 
 if TYPE_CHECKING:
