@@ -58,12 +58,12 @@ demo: $(VENV)/.runtime
 	@$(VENV)/bin/photon-relay demo $(ARGS)
 
 # A fault of style does not keep the tests from running; it fails the whole at the end.
-# Tests run in as many processes as there are cores; those that share something say so by xdist_group.
+# Tests run in as many processes as there are cores; tests/conftest.py gives those that share something to one of them.
 test: $(VENV)/.dev
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed=1; \
 	$(MAKE) --no-print-directory types || failed=1; \
-	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) --dist loadgroup $(ARGS) || failed=1; \
+	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) $(ARGS) || failed=1; \
 	test -z "$$failed"
 
 bench: $(VENV)/.dev

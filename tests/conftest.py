@@ -10,15 +10,23 @@ import os
 import shutil
 import subprocess
 from collections import Counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
+    from xdist.scheduler import Scheduling
+
 ALL = os.environ.get("PHOTON_RELAY_TEST_ALL", "0") not in {"", "0"} or bool(os.environ.get("CI"))
 ENGINE_IMAGE = "debian:trixie-slim"
+SHARED = {
+    "engine": ("tests/docker/", "tests/e2e_engine/", "tests/gate/test_through_the_gate.py", "tests/image/"),
+    "browser": ("tests/browser/",),
+}
+"""What tests share that only one of them can use at a time, by its marker, and where all of those tests stand."""
 
 
 def _engine_lacks() -> str:
@@ -43,23 +51,37 @@ def chromium() -> str:
     return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), "")
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Skip the engine's and the browser's tests where there is none, and give each kind one worker, as they share it.
+def _shares(nodeid: str) -> str:
+    """Give what a test shares with others, or an empty string."""
+    return next((what for what, places in SHARED.items() if nodeid.startswith(places)), "")
 
-    The second is a wish: pytest 9.2 takes no note of what xdist 3.8 makes of the group, so they run side by side.
-    """
-    for item in items:
-        if item.get_closest_marker("browser"):
-            item.add_marker(pytest.mark.xdist_group("browser"))
-            if not chromium():
-                item.add_marker(pytest.mark.skip(reason="needs Chromium: apt-get install chromium"))
-    wanting = [item for item in items if item.get_closest_marker("engine")]
-    lacks = _engine_lacks() if wanting else ""
-    for item in wanting:
-        if item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group("engine"))
-        if lacks:
-            item.add_marker(pytest.mark.skip(reason=lacks))
+
+class OneWorkerForEach(LoadScopeScheduling):  # type: ignore[misc]  # xdist has no types
+    """Gives tests to whichever worker is free, but all that share something to one: they would disturb each other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return _shares(nodeid) or nodeid
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    """Use the scheduler above; those that share something are given out first, since they are the longest."""
+    return cast("Scheduling", OneWorkerForEach(config, log))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Skip the engine's and the browser's tests where there is none; see that they stand where one worker gets them."""
+    lacking = {
+        "engine": _engine_lacks() if any(item.get_closest_marker("engine") for item in items) else "",
+        "browser": "" if chromium() else "needs Chromium: apt-get install chromium",
+    }
+    for marker, reason in lacking.items():
+        for item in items:
+            if item.get_closest_marker(marker) is None:
+                continue
+            if _shares(item.nodeid) != marker:
+                raise pytest.UsageError(f"{item.nodeid} is marked {marker}: name its place in tests.conftest.SHARED")
+            if reason:
+                item.add_marker(pytest.mark.skip(reason=reason))
 
 
 def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
