@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import json
 import re
+import subprocess
+import sys
 import tomllib
-from typing import TYPE_CHECKING, Any
+from importlib import resources
+from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 import yaml
 
 from daemon import __version__
 from tests.docs.reading import ROOT
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
@@ -24,6 +26,43 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
+
+
+def _schema(name: str) -> Any:
+    """Give a published schema: check-jsonschema brings them along, so nothing is fetched."""
+    text = resources.files("check_jsonschema").joinpath(f"builtin_schemas/vendor/{name}.json").read_text("utf-8")
+    return json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        *(("github-workflows", path) for path in WORKFLOWS),
+        *(("github-issue-forms", path) for path in FORMS),
+        ("github-issue-config", ROOT / ".github" / "ISSUE_TEMPLATE" / "config.yml"),
+        ("compose-spec", ROOT / "docker-compose.yaml"),
+        ("compose-spec", ROOT / "swarm-config.yaml"),
+    ],
+    ids=lambda one: one.name if isinstance(one, Path) else "",
+)
+def test_files_for_others_have_the_form_that_those_publish(schema: str, path: Path) -> None:
+    # GitHub reads "on" as a word; YAML 1.1 takes it for "true".
+    data = {("on" if key is True else key): value for key, value in _read(path).items()}
+    jsonschema.validate(data, _schema(schema))
+
+
+def test_shell_scripts_are_sound() -> None:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    scripts = [name for name in listed.split("\0") if name and _is_shell(ROOT / name)]
+    assert {".ci/run", "docker/folders", "tools/image-figures"} <= set(scripts)
+    program = Path(sys.executable).with_name("shellcheck")
+    ran = subprocess.run([program, *scripts], cwd=ROOT, capture_output=True, text=True)
+    assert ran.returncode == 0, ran.stdout
+
+
+def _is_shell(path: Path) -> bool:
+    with path.open("rb") as file:
+        return bool(re.match(rb"#!.*\b(ba)?sh\b", file.readline()))
 
 
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
@@ -39,6 +78,26 @@ def test_workflows_call_what_is_there(path: Path) -> None:
                 assert set(targets.split()) <= TARGETS
             for script in re.findall(r"(?<!\S)\.ci/\w+", step.get("run", "")):
                 assert (ROOT / script).exists()
+
+
+def _packages(text: str) -> set[str]:
+    """Give the names of Debian's packages that stand behind ``apt-get install`` or in ``packages=(…)``."""
+    text = text.replace("\\\n", " ")
+    [found] = re.findall(r"apt-get install -y --no-install-recommends ([^\n$\"]+)|packages=\(([^)]*)\)", text)
+    return {word for word in " ".join(found).split() if re.match(r"[a-z]", word)}
+
+
+def test_everybody_installs_what_the_tests_want() -> None:
+    wanted = _packages((ROOT / ".ci" / "run").read_text())
+    assert {"chromium", "nginx-light", "caddy", "rsync"} <= wanted
+    there = {"e2fsprogs", "git", "make", "procps", "python3", "util-linux"}
+    tests = next(_read(path) for path in WORKFLOWS if path.stem == "tests")
+    [step] = [step for step in tests["jobs"]["everything"]["steps"] if "apt-get" in step.get("run", "")]
+    # The runner's own Chrome serves, and Caddy comes with Ubuntu from 24.04 on.
+    assert _packages(step["run"]) == wanted - there - {"chromium"}
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    # As a user without root's rights: no file systems on loop devices.
+    assert _packages(container["onCreateCommand"]) == wanted - there - {"btrfs-progs", "xfsprogs", "python3-venv"}
 
 
 def test_the_workflows_try_every_python_that_the_project_names() -> None:
