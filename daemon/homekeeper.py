@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from contextlib import suppress
+from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
@@ -14,6 +15,7 @@ from daemon.errors import NeedsPerson, Refused, RelayError
 from daemon.files.names import name_of_hidden
 from daemon.files.opening import directory_below
 from daemon.files.releasing import put_back
+from daemon.fingerprint import Fingerprint
 from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
@@ -83,8 +85,13 @@ class Homekeeper:
             if home is None or home.gone_since is not None:
                 self._ledger.homes.seen(user, now)
                 come.append(user)
+            anchor = self._anchor(user)
             if home is None or home.baseline_at is None:
                 self._list(user)
+            elif anchor and home.anchor and anchor != home.anchor:
+                self._come_over(user)
+            if anchor and (home is None or anchor != home.anchor):
+                self._ledger.homes.anchored(user, anchor)
         for user, home in known.items():
             if user not in homes and home.gone_since is None:
                 log.info("%s has no home any more; the ledger keeps what it knows", shown(user))
@@ -94,36 +101,54 @@ class Homekeeper:
         self._gone = frozenset(known) - homes
         return come, gone
 
+    def _anchor(self, user: str) -> str:
+        """Give which directories a home's are, by their inode numbers, or an empty string where it cannot be seen."""
+        data = self._current.settings.nextcloud.data
+        with suppress(Refused, RelayError, OSError), directory_below(data, f"{user}/files") as fd:
+            return f"{os.stat(data).st_ino}:{os.fstat(fd).st_ino}"
+        return ""
+
+    def _come_over(self, user: str) -> None:
+        """Know the files of a home again that was copied here from another disk or a backup: their inodes are new.
+
+        Without this all that stood there before would count as new, and be relayed. Cut short, it is done anew.
+        """
+        known = count = 0
+        for chunk in _chunks(_walk(f"{self._current.settings.nextcloud.data}/{user}/files")):
+            known += self._ledger.homes.came_over(user, chunk)
+            count += len(chunk)
+        log.warning(
+            "%s has a home on other directories than before (another disk, or a backup put back): %s, %d known again",
+            shown(user),
+            count_in_words(count, "file"),
+            known,
+        )
+
     def _list(self, user: str) -> None:
         """Write down what stands in a home that is seen for the first time; cut short, it is done anew."""
         self._ledger.homes.list_begin(user)
-        chunk: list[tuple[str, int, int]] = []
         count = 0
         root = f"{self._current.settings.nextcloud.data}/{user}/files"
-        for entry in _walk(root):
-            if (former := name_of_hidden(entry[0].rpartition("/")[2])) is not None:
-                # Hidden by a relay whose ledger is lost: it gets its name back, and is its owner's as before.
-                entry = self._unhide(user, root, entry, former)
-            chunk.append(entry)
-            count += 1
-            if len(chunk) >= _CHUNK:
-                self._ledger.homes.list_add(user, chunk)
-                chunk = []
-        self._ledger.homes.list_add(user, chunk)
+        for chunk in _chunks(_walk(root)):
+            self._ledger.homes.list_add(user, [self._seen_as(user, root, path, mark) for path, mark in chunk])
+            count += len(chunk)
         self._ledger.homes.list_end(user, self._clock.wall())
         log.info("%s: %s stood there already", shown(user), count_in_words(count, "file"))
 
-    def _unhide(self, user: str, root: str, entry: tuple[str, int, int], former: str) -> tuple[str, int, int]:
-        folder, _, hidden = entry[0].rpartition("/")
-        try:
-            with directory_below(root, folder) as fd:
-                # Power cut here: hidden or back under its name, whole; a listing that was cut short is made anew.
-                name = put_back(fd, hidden, former)
-        except RelayError as error:
-            log.error("%s of %s is hidden and could not be put back: %s", shown(hidden), user, error)
-            return entry
-        log.warning("%s of %s was hidden by a relay that has lost its ledger; it is back", shown(name), user)
-        return (f"{folder}/{name}" if folder else name, entry[1], entry[2])
+    def _seen_as(self, user: str, root: str, path: str, mark: Fingerprint) -> tuple[str, int, int]:
+        """Give a file's entry in the listing. What a relay has hidden whose ledger is lost gets its name back first."""
+        folder, _, name = path.rpartition("/")
+        if (former := name_of_hidden(name)) is not None:
+            try:
+                with directory_below(root, folder) as fd:
+                    # Power cut here: hidden or back under its name, whole; a listing cut short is made anew.
+                    back = put_back(fd, name, former)
+            except RelayError as error:
+                log.error("%s of %s is hidden and could not be put back: %s", shown(name), user, error)
+            else:
+                log.warning("%s of %s was hidden by a relay that has lost its ledger; it is back", shown(back), user)
+                path = f"{folder}/{back}" if folder else back
+        return path, mark.inode, mark.size
 
     async def _ask(self) -> None:
         """Ask about who came, and tell of who is relayed and has gone; what is decided, or is back, is over."""
@@ -169,8 +194,8 @@ class Homekeeper:
             await self._ask()
 
 
-def _walk(root: str) -> Iterator[tuple[str, int, int]]:
-    """Give every regular file below a folder as (path, inode, size), following no link."""
+def _walk(root: str) -> Iterator[tuple[str, Fingerprint]]:
+    """Give every regular file below a folder with its fingerprint, following no link."""
     folders = [""]
     while folders:
         folder = folders.pop()
@@ -181,5 +206,9 @@ def _walk(root: str) -> Iterator[tuple[str, int, int]]:
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(path)
                     elif entry.is_file(follow_symlinks=False):
-                        status = entry.stat(follow_symlinks=False)
-                        yield path, status.st_ino, status.st_size
+                        yield path, Fingerprint.of(entry.stat(follow_symlinks=False))
+
+
+def _chunks(files: Iterator[tuple[str, Fingerprint]]) -> Iterator[list[tuple[str, Fingerprint]]]:
+    while chunk := list(islice(files, _CHUNK)):
+        yield chunk

@@ -10,7 +10,18 @@ from daemon.ledger.rows import blob, text
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from daemon.fingerprint import Fingerprint
     from daemon.ledger.store import Store
+
+_SAME_FILES = """
+UPDATE baseline SET inode = :inode WHERE user = :user AND path = :path AND size = :size AND gone = 0 AND inode <> :inode
+"""
+_SAME_PHOTOS = """
+UPDATE photos SET inode = :inode, ctime_ns = :ctime
+WHERE id = (SELECT MAX(id) FROM photos WHERE user = :user AND path = :path)
+  AND size = :size AND mtime_ns = :mtime AND inode <> :inode
+  AND (state IN ('refused', 'restored') OR (state IN ('released', 'done') AND after IN ('keep', 'tag')))
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +33,8 @@ class Home:
     baseline_at: float | None
     """When the listing was complete; ``None`` while it is being made."""
     gone_since: float | None
+    anchor: str
+    """Which directories these are (inode numbers); another one means that the home was copied here from elsewhere."""
 
 
 class Homes:
@@ -62,6 +75,31 @@ class Homes:
         """Write down that a listing is complete; from now on what is not in it is new."""
         with self._store.write() as db:
             db.execute("UPDATE homes SET baseline_at = ? WHERE user = ?", (now, user))
+
+    def anchored(self, user: str, anchor: str) -> None:
+        """Write down which directories a home's are."""
+        with self._store.write() as db:
+            db.execute("UPDATE homes SET anchor = ? WHERE user = ?", (anchor, user))
+
+    def came_over(self, user: str, files: Iterable[tuple[str, Fingerprint]]) -> int:
+        """Let files of a home that was copied here be those that the ledger knows; give how many had another inode.
+
+        A file of the listing is known again by path and size; one that was relayed and kept, refused or put back by its
+        time too. What was still under way is not: it is examined anew.
+        """
+        wanted = [
+            {
+                "user": user,
+                "path": blob(path),
+                "inode": mark.inode,
+                "size": mark.size,
+                "mtime": mark.mtime_ns,
+                "ctime": mark.ctime_ns,
+            }
+            for path, mark in files
+        ]
+        with self._store.write() as db:
+            return db.executemany(_SAME_FILES, wanted).rowcount + db.executemany(_SAME_PHOTOS, wanted).rowcount
 
     def in_baseline(self, user: str, path: str, inode: int, size: int) -> bool:
         """Tell whether this very file stood there when its owner's home was first seen, here or in another folder.

@@ -247,6 +247,9 @@ MIGRATIONS: Sequence[str] = (
     ALTER TABLE baseline ADD COLUMN gone INTEGER NOT NULL DEFAULT 0;
     CREATE INDEX baseline_inode ON baseline (user, inode);
     """,
+    """
+    ALTER TABLE homes ADD COLUMN anchor TEXT NOT NULL DEFAULT '';
+    """,
 )
 
 
