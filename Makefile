@@ -4,6 +4,7 @@
 #
 #   make demo     a playground on this machine: two users, photos trickling in      (ARGS="--once" and others)
 #   make test     style, types and all tests; names what this machine lacks         (ARGS="-k words" and others)
+#   make torture  kills, power cuts and faults by the thousand: docs/torture.md       (ARGS="-k power" and others)
 #   make bench    one table of figures, each beside its goal; needs rsync            (ARGS="--quick", "--help")
 #   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
@@ -21,7 +22,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test bench image e2e image-figures screenshots audit lock lint types format compat clean
+.PHONY: help demo test torture bench image e2e image-figures screenshots audit lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -65,6 +66,10 @@ test: $(VENV)/.dev
 	$(MAKE) --no-print-directory types || failed=1; \
 	$(VENV)/bin/python -m pytest --numprocesses $(WORKERS) $(ARGS) || failed=1; \
 	test -z "$$failed"
+
+# The long form; needs root, fuse3, strace, btrfs-progs and xfsprogs. One process: it prints how far it is.
+torture: $(VENV)/.dev
+	@PHOTON_RELAY_TORTURE=all $(VENV)/bin/python -m pytest tests/torture tests/kill --verbose --capture=no $(ARGS)
 
 bench: $(VENV)/.dev
 	@command -v rsync >/dev/null || { echo "The benchmark measures rsync too: apt-get install rsync" >&2; exit 1; }
