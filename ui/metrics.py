@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
@@ -26,15 +27,17 @@ _LAMPS = ("ok", "warning", "error", "off", "unknown")
 class Snapshot(Collector):
     """One status as metrics. Missing parts of it are left out: a scrape is no place to fail."""
 
-    def __init__(self, status: Mapping[str, Any] | None, *, ready: bool, clients: int) -> None:
+    def __init__(self, status: Mapping[str, Any] | None, *, ready: bool, clients: int, tasks: int) -> None:
         self._status = status
         self._ready = ready
         self._clients = clients
+        self._tasks = tasks
 
     def collect(self) -> Iterator[Metric]:
         """Give the metrics."""
         yield _gauge("photon_relay_ready", "1 where all loops run and all mounts are there.", self._ready)
         yield _gauge("photon_relay_live_clients", "Pages that look on live.", self._clients)
+        yield _gauge("photon_relay_tasks", "Tasks of the event loop; what grows for days is a fault.", self._tasks)
         if self._status is None:
             return
         status = self._status
@@ -111,7 +114,8 @@ async def render(context: Context) -> bytes:
     service = context.service
     status = None if service is None else await service.now.snapshot()
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Snapshot(status, ready=not reasons(context), clients=len(context.hub.clients)))
+    clients, tasks = len(context.hub.clients), len(asyncio.all_tasks())
+    registry.register(Snapshot(status, ready=not reasons(context), clients=clients, tasks=tasks))
     return generate_latest(registry)
 
 

@@ -9,6 +9,12 @@ from daemon.ledger.rows import blob, text
 if TYPE_CHECKING:
     from daemon.ledger.store import Store
 
+_LINES = (
+    "SELECT a.id, a.at, a.who, a.deed, a.photo_id, a.note, CASE WHEN a.path = x'' AND p.id THEN p.user ELSE a.user END"
+    " user, CASE WHEN a.path = x'' AND p.id THEN p.path ELSE a.path END path FROM audit a LEFT JOIN photos p"
+    " ON p.id = a.photo_id"
+)
+
 
 class Audit:
     """The audit trail and the sweeps' diary. Lines are added, never changed."""
@@ -27,10 +33,14 @@ class Audit:
         path: str = "",
         note: str = "",
     ) -> None:
-        """Add a line.
+        """Add a line; whose and which file it was is told by the photo's row, where it is the same.
 
         ``deed`` is ``removed``, ``trashed``, ``archived``, ``tagged``, ``kept``, ``left alone`` or ``restored``.
         """
+        if photo_id is not None and self._store.row(
+            "SELECT 1 FROM photos WHERE id = ? AND user = ? AND path = ?", (photo_id, user, blob(path))
+        ):
+            user = path = ""
         with self._store.write() as db:
             db.execute(
                 "INSERT INTO audit (at, who, deed, photo_id, user, path, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -40,14 +50,13 @@ class Audit:
     def lines(self, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:
         """Give the newest lines, or those older than the line ``before``."""
         found = self._store.rows(
-            "SELECT * FROM audit WHERE id < COALESCE(?, 9223372036854775807) ORDER BY id DESC LIMIT ?",
-            (before, limit),
+            f"{_LINES} WHERE a.id < COALESCE(?, 9223372036854775807) ORDER BY a.id DESC LIMIT ?", (before, limit)
         )
         return [{**dict(row), "path": text(row["path"])} for row in found]
 
     def of_photo(self, photo_id: int, limit: int = 100) -> list[dict[str, Any]]:
         """Give the newest lines about one photo, newest first."""
-        found = self._store.rows("SELECT * FROM audit WHERE photo_id = ? ORDER BY id DESC LIMIT ?", (photo_id, limit))
+        found = self._store.rows(f"{_LINES} WHERE a.photo_id = ? ORDER BY a.id DESC LIMIT ?", (photo_id, limit))
         return [{**dict(row), "path": text(row["path"])} for row in found]
 
     def sweep_began(self, now: float, reason: str) -> int:

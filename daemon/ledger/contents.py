@@ -16,7 +16,6 @@ class Content:
     """Bytes that stood proved in the archive at ``path`` (below its root)."""
 
     blake3: bytes
-    sha1: bytes
     size: int
     path: str
     photo_id: int
@@ -33,17 +32,16 @@ class Contents:
         row = self._store.row("SELECT * FROM contents WHERE blake3 = ?", (blake3,))
         if row is None:
             return None
-        return Content(row["blake3"], row["sha1"], row["size"], text(row["path"]), row["photo_id"])
+        return Content(row["blake3"], row["size"], text(row["path"]), row["photo_id"])
 
     def any(self) -> bool:
         """Tell whether anything was ever proved in the archive."""
         return self._store.row("SELECT 1 FROM contents LIMIT 1") is not None
 
-    def proved(self, content: Content, now: float) -> None:
+    def proved(self, content: Content) -> None:
         """Write down that these bytes were just proved at that place."""
         with self._store.write() as db:
             db.execute(
-                "INSERT INTO contents VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (blake3) DO UPDATE SET"
-                " path = excluded.path, proved_at = excluded.proved_at",
-                (content.blake3, content.sha1, content.size, blob(content.path), content.photo_id, now),
+                "INSERT INTO contents VALUES (?, ?, ?, ?) ON CONFLICT (blake3) DO UPDATE SET path = excluded.path",
+                (content.blake3, content.size, blob(content.path), content.photo_id),
             )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from daemon.ledger import rows
+from daemon.ledger import rows, way
 from daemon.ledger.figures import COUNTED
 from daemon.ledger.model import ENDS, Photo, State
 from daemon.ledger.rows import blob
 from daemon.pauses import BEYOND
 
 if TYPE_CHECKING:
+    import sqlite3
     from collections.abc import Iterable, Sequence
 
     from daemon.errors import RelayError
@@ -34,7 +35,7 @@ _ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPO
 
 
 class Photos:
-    """Reading and moving photos. A change of state and its line in the history are one transaction."""
+    """Reading and moving photos. A change of state and its line in the history are one statement."""
 
     def __init__(self, store: Store, figures: Figures) -> None:
         self._store = store
@@ -60,9 +61,7 @@ class Photos:
                     now,
                 ),
             )
-            identity = int(cursor.lastrowid or 0)
-            db.execute("INSERT INTO history VALUES (?, ?, 'found', '')", (identity, now))
-        return identity
+        return int(cursor.lastrowid or 0)
 
     def advance(self, ids: Iterable[int], state: State, now: float, note: str = "", **columns: Any) -> None:
         """Put photos into ``state``, set further columns, and write the line into their history.
@@ -76,10 +75,12 @@ class Photos:
         values |= columns
         if state in ENDS:
             values.setdefault("ended_at", now)
-        with self._store.write() as db:
+        if state is State.DONE:
+            # Its batch folder is gone; the way and the row tell where it stands.
+            values.setdefault("place", "")
+        with self._store.write():
             for identity in ids:
-                self._set(identity, {"state": state.value, **values})
-                db.execute("INSERT INTO history VALUES (?, ?, ?, ?)", (identity, now, state.value, note))
+                self._set(identity, {"state": state.value, **values}, (state, now, note))
 
     def put(self, identity: int, **columns: Any) -> None:
         """Set columns of one photo without changing its state: an intent, or something learnt."""
@@ -123,9 +124,10 @@ class Photos:
                         "message": error.message,
                         "hint": error.hint,
                     },
+                    None if again else (State.WAITING, now, str(error)),
                 )
                 if not again:
-                    db.execute("INSERT INTO history VALUES (?, ?, 'waiting', ?)", (identity, now, str(error)))
+                    self._shorten(db, identity)
 
     def hold(self, ids: Iterable[int], error: RelayError, now: float) -> None:
         """Stop photos until a person says how to go on."""
@@ -142,11 +144,16 @@ class Photos:
     def forget(self, identity: int) -> None:
         """Take out a photo that never got further than being found."""
         with self._store.write() as db:
-            gone = db.execute("DELETE FROM photos WHERE id = ? AND state IN ('found', 'settled')", (identity,))
-            if gone.rowcount:
-                db.execute("DELETE FROM history WHERE photo_id = ?", (identity,))
+            db.execute("DELETE FROM photos WHERE id = ? AND state IN ('found', 'settled')", (identity,))
 
-    def _set(self, identity: int, columns: dict[str, Any]) -> None:
+    def _shorten(self, db: sqlite3.Connection, identity: int) -> None:
+        """Leave lines out of the middle of a way that has grown long: two reasons may take turns for months."""
+        row = db.execute("SELECT way FROM photos WHERE id = ? AND length(way) > ?", (identity, way.LONG)).fetchone()
+        if row is not None:
+            db.execute("UPDATE photos SET way = ? WHERE id = ?", (way.shortened(row["way"]), identity))
+
+    def _set(self, identity: int, columns: dict[str, Any], line: tuple[State, float, str] | None = None) -> None:
+        """Set columns, and append a line to the photo's way in the same breath."""
         names: list[str] = []
         values: list[Any] = []
         for name, value in columns.items():
@@ -163,6 +170,9 @@ class Photos:
                 values.append(blob(value) if name in _TEXT_BLOBS else value)
         with self._store.write() as db:
             pairs = ", ".join(f"{name} = ?" for name in names)
+            if line is not None:
+                pairs += f", {way.APPEND}"
+                values += way.line(*line)
             before = db.execute(_END, (identity,)).fetchone() if columns.keys() & COUNTED else None
             # The names come from the set above, never from outside.
             db.execute(f"UPDATE photos SET {pairs} WHERE id = ?", [*values, identity])  # noqa: S608
@@ -257,20 +267,24 @@ class Photos:
     def next_try(self) -> float | None:
         """Give when the next photo is due that waits for another batch, or ``None``."""
         row = self._store.row(
-            "SELECT MIN(next_try) FROM photos WHERE state = 'waiting' AND batch_id IS NULL AND resume <> 'archived'"
+            "SELECT MIN(next_try) FROM photos WHERE state = 'waiting' AND next_try IS NOT NULL AND batch_id IS NULL"
+            " AND resume <> 'archived'"
         )
         return row[0] if row else None
 
     def next_release(self) -> float | None:
         """Give when the next original may be let go, or is tried again, or ``None``."""
         row = self._store.row(
-            "SELECT MIN(next_try) FROM photos WHERE state = 'archived' OR (state = 'waiting' AND resume = 'archived')"
+            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('archived', 'waiting')"
+            " AND (state = 'archived' OR resume = 'archived')"
         )
         return row[0] if row else None
 
     def next_due(self) -> float | None:
         """Give the time at which the next waiting photo is due, or ``None``."""
-        row = self._store.row("SELECT MIN(next_try) FROM photos WHERE state IN ('waiting', 'archived')")
+        row = self._store.row(
+            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('waiting', 'archived')"
+        )
         return row[0] if row else None
 
     def twin(self, photo: Photo) -> Photo | None:
@@ -379,12 +393,8 @@ class Photos:
 
     def history(self, identity: int) -> list[dict[str, Any]]:
         """Give a photo's whole way: time (seconds since the epoch), state and note."""
-        return [
-            dict(row)
-            for row in self._store.rows(
-                "SELECT at, state, note FROM history WHERE photo_id = ? ORDER BY rowid", (identity,)
-            )
-        ]
+        row = self._store.row("SELECT found_at, way FROM photos WHERE id = ?", (identity,))
+        return [] if row is None else way.lines(row["found_at"], row["way"])
 
     def sample(self, count: int) -> Sequence[Photo]:
         """Give up to ``count`` photos that ended well, at random, mostly recent ones."""

@@ -131,10 +131,8 @@ class Confirm:
                     proved_at=now,
                     next_try=now + wait,
                 )
-                if photo.blake3 and photo.sha1:
-                    self._ledger.contents.proved(
-                        Content(photo.blake3, photo.sha1, photo.fingerprint.size, finding.path, photo.id), now
-                    )
+                if photo.blake3:
+                    self._ledger.contents.proved(Content(photo.blake3, photo.fingerprint.size, finding.path, photo.id))
                 if album_user is not None and photo.duplicate_of is None:
                     folder = finding.path.rpartition("/")[0]
                     self._ledger.jobs.add("album", album_user, folder, now, [photo.id])

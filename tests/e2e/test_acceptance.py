@@ -188,8 +188,8 @@ def _ledger(world: World, truth: list[Upload]) -> None:
     assert all(firsts[row["duplicate_of"]] == row["blake3"] for row in photos if row["duplicate_of"] is not None)
     way = ["found", "settled", "examined", "placed", "imported", "archived", "released", "done"]
     ways: dict[int, list[str]] = {}
-    for row in world.rows("SELECT photo_id, state FROM history ORDER BY rowid"):
-        ways.setdefault(row["photo_id"], []).append(row["state"])
+    for row in photos:
+        ways[row["id"]] = world.history(row["id"])
     for row in photos:
         seen = ways[row["id"]]
         assert seen[0] == "found"

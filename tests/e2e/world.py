@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from blake3 import blake3
 
+from daemon.ledger import way
 from tests import uploads
 from tests.standins.occ import StandInOcc
 
@@ -247,7 +248,11 @@ class World:
 
     def history(self, photo: int) -> list[str]:
         """Give the states that a photo went through."""
-        return [row["state"] for row in self.rows("SELECT state FROM history WHERE photo_id = ? ORDER BY rowid", photo)]
+        return [
+            line["state"]
+            for row in self.rows("SELECT found_at, way FROM photos WHERE id = ?", photo)
+            for line in way.lines(row["found_at"], row["way"])
+        ]
 
     def status(self) -> dict[str, Any]:
         """Give what ``status --json`` says."""

@@ -233,7 +233,7 @@ class World:
             "job photos": [tuple(row) for row in self._rows("SELECT * FROM job_photos")],
             "audit": dict(sorted(Counter(
                 f"{row['user']}/{os.fsdecode(row['path'])}: {row['deed'].partition(' ')[0]}"
-                for row in self._rows("SELECT * FROM audit")
+                for row in self._rows("SELECT deed, p.user, p.path FROM audit JOIN photos p ON p.id = photo_id")
             ).items())),
             "known to Nextcloud": known,
             "tags": {
