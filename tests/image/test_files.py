@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import re
+import shutil
 import subprocess
+import sys
 import tomllib
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -37,24 +40,43 @@ def test_everything_that_is_needed_is_locked_with_hashes() -> None:
     assert "://" not in text, "an index does not belong into the lock"
 
 
-def test_the_dockerfile_holds_what_linters_ask() -> None:
+def _linter(name: str) -> str:
+    """Give the path of a linter that comes with the tests' own packages."""
+    found = shutil.which(name, path=str(Path(sys.executable).parent))
+    if not found:
+        pytest.skip(f"needs {name}, for which there is no package on this machine's processor")
+    return found
+
+
+def _tracked() -> list[Path]:
+    """List what belongs to the project; a copy without git has no other files either."""
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=False, capture_output=True, text=True)
+    names = done.stdout.split("\0") if done.returncode == 0 else []
+    paths = [ROOT / name for name in names if name] or [path for path in ROOT.rglob("*") if ".venv" not in path.parts]
+    return [path for path in paths if path.is_file()]
+
+
+def test_hadolint_has_nothing_to_say() -> None:
+    files = [str(path) for path in _tracked() if path.name == "Dockerfile"]
+    assert str(ROOT / "Dockerfile") in files
+    done = subprocess.run([_linter("hadolint"), "--no-color", *files], check=False, capture_output=True, text=True)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    shells = (b"#!/bin/sh\n", b"#!/bin/bash\n", b"#!/usr/bin/env bash\n")
+    files = [str(path) for path in _tracked() if path.read_bytes()[:32].startswith(shells)]
+    assert {str(ROOT / "docker/photon-relay"), str(ROOT / ".ci/run"), str(ROOT / "tools/image-figures")} <= set(files)
+    done = subprocess.run([_linter("shellcheck"), *files], check=False, capture_output=True, text=True)
+    assert (done.stdout + done.stderr, done.returncode) == ("", 0)
+
+
+def test_the_dockerfile_holds_what_no_linter_asks() -> None:
     text = (ROOT / "Dockerfile").read_text()
     lines = re.sub(r"\\\n", " ", re.sub(r"^#.*\n", "", text, flags=re.MULTILINE)).splitlines()
     words = [line.split(maxsplit=1) for line in lines if line.strip()]
-    assert not [rest for word, rest in words if word == "ADD"]
     assert [rest for word, rest in words if word == "USER"][-1] == "33:33"
-    for word, rest in words:
-        if word in {"CMD", "ENTRYPOINT"}:
-            assert rest.startswith("["), rest
-        if "apt-get install" in rest:
-            assert "--no-install-recommends" in rest
-            assert "rm -rf /var/lib/apt/lists/*" in rest
-        if " pip " in f" {rest} " or "/bin/pip" in rest:
-            assert "--require-hashes" in rest or "install" not in rest
-            assert "--no-cache-dir" in rest
-        if word == "RUN":
-            assert " | " not in rest, "a pipe hides what fails before it"
-            assert "sudo" not in rest
+    assert all("--require-hashes" in rest for word, rest in words if word == "RUN" and "/bin/pip" in rest)
     assert all(rest.split()[0] in {"${BASE}", "system", "libraries"} for word, rest in words if word == "FROM")
 
 
