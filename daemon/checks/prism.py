@@ -30,7 +30,10 @@ async def photoprism(settings: Settings, prism: PhotoPrism | None) -> list[Check
         edition = f" ({shown(probe.edition, 20)})" if probe.edition else ""
         version = f" {shown(probe.version, 40)}{edition}" if probe.version else ""
         said = f"PhotoPrism{version} at {shown(settings.photoprism.url)} answers"
-        found.append(ok(PHOTOPRISM, f"{said}, and lets us look files up and import"))
+        # Only a token with a scope that we do not need may ask for its own end, so it is told where a person sees it.
+        unseen = "; when its app password ends is to be seen there alone (`photoprism auth ls`)"
+        known = probe.token_ends_in is not None or not settings.photoprism.token.get_secret_value()
+        found.append(ok(PHOTOPRISM, f"{said}, and lets us look files up and import{'' if known else unseen}"))
     found += [of_error(PHOTOPRISM, fault) for fault in probe.faults]
     left = probe.token_ends_in
     if left is not None and left < SOON:

@@ -1,4 +1,8 @@
-"""The execs that the gate made: nobody can start or look at another one, and each is started once."""
+"""The execs that the gate allowed: nobody can start or look at another one, and each is started once.
+
+The engine hears of one only when it is started: it remembers what was made and never started for as long as the
+container lives, so that somebody who makes thousands of them would fill its memory.
+"""
 
 from __future__ import annotations
 
@@ -10,21 +14,29 @@ from daemon.gate.denied import Denied
 
 if TYPE_CHECKING:
     from daemon.clock import Clock
+    from daemon.docker.engine import Container
+    from daemon.gate.bodies import Exec
     from daemon.gate.limits import Limits
 
 
 @dataclass(slots=True)
 class Made:
-    """One exec: its id at the engine, what it runs (for the log), and where it stands; times are monotonic."""
+    """One exec: where, what, its id at the engine (empty before its start), how far it is; times are monotonic."""
 
-    engine_id: str
-    what: str
+    container: Container
+    asked: Exec
     when: float
+    engine_id: str = ""
     started: bool = False
     streaming: bool = False
     ended: bool = False
     left: float = 0.0
     """When its output ended, or its client went."""
+
+    @property
+    def what(self) -> str:
+        """Say what it runs, for the log."""
+        return f"{self.container.name} as {self.asked.user}: {' '.join(self.asked.argv)}"
 
 
 class Execs:
@@ -35,7 +47,7 @@ class Execs:
         self._clock = clock
         self._known: dict[str, Made] = {}
 
-    def add(self, engine_id: str, what: str) -> str:
+    def add(self, container: Container, asked: Exec) -> str:
         """Remember a new exec and give the id for it.
 
         Raises:
@@ -50,7 +62,7 @@ class Execs:
         if len(self._known) >= self._limits.known:
             raise Denied("too many execs were made and not started", status=429)
         ours = secrets.token_hex(32)
-        self._known[ours] = Made(engine_id, what, self._clock.monotonic())
+        self._known[ours] = Made(container, asked, self._clock.monotonic())
         return ours
 
     def take(self, ours: str) -> Made:

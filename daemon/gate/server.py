@@ -147,11 +147,11 @@ class Gate:
             raise Denied("too many execs at once", status=429)
         container = target.resolve(self._rules.container, named, await self._upstream.containers())
         await self._accounts.check(container.id, asked.user)
-        engine_id = await self._upstream.create(container.id, asked.argv, asked.user)
-        what = f"{container.name} as {asked.user}: {' '.join(asked.argv)}"
-        return self._execs.add(engine_id, what)
+        return self._execs.add(container, asked)
 
     async def _inspect(self, made: Made) -> dict[str, Any]:
+        if not made.engine_id:
+            return {"Running": False, "ExitCode": None, "ProcessConfig": {"tty": False}}
         found = await self._upstream.inspect(made.engine_id)
         if made.started and not found["Running"]:
             made.ended = True
@@ -173,8 +173,10 @@ class Gate:
             if len(self._execs.running()) >= self._limits.running:
                 raise Denied("too many commands run already", status=429)
         made = self._execs.take(ours)
-        ended = False
+        ended = True
         try:
+            made.engine_id = await self._upstream.create(made.container.id, made.asked.argv, made.asked.user)
+            ended = False
             log.info("runs in %s", shown(made.what, SHOWN))
             async with aclosing(await self._upstream.start(made.engine_id)) as output:
                 ended = await self._pass_on(stream, wire.stream_head(upgraded=upgraded), output, made)

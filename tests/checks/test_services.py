@@ -33,7 +33,7 @@ async def standin(house: House) -> AsyncIterator[PhotoPrismStandIn]:
 async def probe(house: House, standin: PhotoPrismStandIn, token: str = TOKEN) -> list[Check]:
     prism = PhotoPrism(standin.url, token, timeout=5.0)
     try:
-        return await photoprism(house.settings(photoprism={"url": standin.url}), prism)
+        return await photoprism(house.settings(photoprism={"url": standin.url, "token": token}), prism)
     finally:
         await prism.close()
 
@@ -94,6 +94,7 @@ async def test_an_app_password_that_ends(
     standin.add_token("ending", scope=scope, ends_in=ends_in)
     first, *more = await probe(house, standin, "ending")
     assert first.level is Level.OK
+    assert ("photoprism auth ls" in first.message) == (scope == "files photos")
     assert [(check.level, check.code) for check in more] == [(Level.WARNING, "photoprism.token_ends")] * warned
 
 

@@ -72,34 +72,35 @@ class Ground:
         self.name = f"photon-relay-e2e-{uuid.uuid4().hex[:8]}"
         self.folder, self.image, self.standins = folder, image, standins
         self.port = free_port()
-        self.inside("ground", "/world", mount=f"{folder}:/world")
+        # One container for all that the tests themselves do and look at: a new one each time would cost a second.
+        self.hands = f"{self.name}-hands"
+        run = ["run", "--detach", "--init", "--network", "none", "--user", "0:0", "--name", self.hands]
+        docker(*run, "--volume", f"{folder}:/world", standins)
+        self._do("ground", "/world")
 
     # -- what is done in containers beside ----------------------------------------------------------------------
 
-    def inside(self, what: str, *words: str, mount: str, user: str = "0:0") -> Any:
-        """Do one of the things of `tests.e2e_engine.inside` in a container of its own."""
-        run = ["run", "--rm", "--network", "none", "--user", user, "--volume", mount, self.standins]
-        return json.loads(docker(*run, PYTHON, "-m", "tests.e2e_engine.inside", what, *words))
+    def _do(self, what: str, *words: str) -> Any:
+        """Do one of the things of `tests.e2e_engine.inside`."""
+        return json.loads(docker("exec", self.hands, PYTHON, "-m", "tests.e2e_engine.inside", what, *words))
 
     def upload(self, count: int, *, seed: int, pause: float = 0.0) -> list[dict[str, Any]]:
         """Upload as Nextcloud would, from a container that has nothing but the data volume."""
+        run = ["run", "--rm", "--network", "none", "--user", "33:33", "--volume", f"{self.folder}/nextcloud:/data"]
         words = ["/data", "--count", str(count), "--seed", str(seed), "--pause", str(pause)]
-        uploaded: list[dict[str, Any]] = self.inside(
-            "upload", *words, mount=f"{self.folder}/nextcloud:/data", user="33:33"
-        )
+        said = docker(*run, self.standins, PYTHON, "-m", "tests.e2e_engine.inside", "upload", *words)
+        uploaded: list[dict[str, Any]] = json.loads(said)
         return uploaded
 
     def archived(self) -> dict[str, int]:
         """Count what the archive holds, by BLAKE3."""
-        counted: dict[str, int] = self.inside("contents", "/o", mount=f"{self.folder}/photoprism/originals:/o:ro")
+        counted: dict[str, int] = self._do("contents", "/world/photoprism/originals")
         return counted
 
     def left(self) -> list[str]:
         """Name what stands in the import folder and in the folders that were uploaded to."""
-        mount = f"{self.folder}:/world:ro"
-        run = ["run", "--rm", "--network", "none", "--user", "0:0", "--volume", mount, self.standins, "sh", "-c"]
         found = "find /world/photoprism/import -mindepth 1; find /world/nextcloud/*/files -type f"
-        return sorted(docker(*run, found).splitlines())
+        return sorted(docker("exec", self.hands, "sh", "-c", found).splitlines())
 
     def configure(self, content: dict[str, Any]) -> None:
         """Write the configuration file as somebody at the machine would: by renaming."""
@@ -110,12 +111,12 @@ class Ground:
 
     def own(self, folder: str, owner: int) -> None:
         """Give a folder of this world to somebody."""
-        run = ["run", "--rm", "--network", "none", "--user", "0:0", "--volume", f"{self.folder}:/world"]
-        docker(*run, self.standins, "chown", f"{owner}:{owner}", f"/world/{folder}")
+        docker("exec", self.hands, "chown", f"{owner}:{owner}", f"/world/{folder}")
 
     def clear(self) -> None:
-        """Remove the folders, whoever they belong to."""
-        self.inside("clear", "/world", mount=f"{self.folder}:/world")
+        """Remove the folders, whoever they belong to, and the hands."""
+        self._do("clear", "/world")
+        docker("rm", "--force", self.hands)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

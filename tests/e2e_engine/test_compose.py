@@ -111,12 +111,12 @@ def test_from_nothing_to_the_archive(compose: Compose, ground: Ground) -> None:
     checked = compose("exec", "relay", "photon-relay", "check", check=False)
     assert "✗" not in checked, checked
 
-    uploaded = ground.upload(12, seed=1)
+    uploaded = ground.upload(6, seed=1)
     until(lambda: ground.archived() == expected(uploaded), "the first photos in the archive", 60, compose.logs)
 
     # Killed in the middle of the next, while uploads go on; started again by hand.
     later: list[dict[str, Any]] = []
-    hands = threading.Thread(target=lambda: later.extend(ground.upload(36, seed=2, pause=0.2)))
+    hands = threading.Thread(target=lambda: later.extend(ground.upload(16, seed=2, pause=0.4)))
     hands.start()
     until(lambda: len(ground.archived()) > len(expected(uploaded)) + 3, "some of the later ones", 60, compose.logs)
     docker("kill", "--signal", "KILL", relay)
