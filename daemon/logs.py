@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import os
 import sys
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from daemon.log_ring import LogRing
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -66,7 +67,11 @@ class TextFormatter(logging.Formatter):
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: time, level, area, message, and what the line carries besides."""
+    """One JSON object a line: time, level, area, message, ``where`` it comes from, what the line carries besides."""
+
+    def __init__(self, where: Mapping[str, str] | None = None) -> None:
+        super().__init__()
+        self._where = {key: shown(value, 200) for key, value in (where or {}).items()}
 
     def format(self, record: logging.LogRecord) -> str:
         """Give the record as one line of JSON."""
@@ -75,6 +80,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "area": record.name.removeprefix("daemon."),
             "message": shown(record.getMessage(), 2000),
+            **self._where,
         }
         entry |= {
             key: shown(value, 2000) if isinstance(value, str) else _plain(value)
@@ -108,10 +114,18 @@ def hush() -> None:
             handler.setLevel(logging.WARNING)
 
 
+def _where(environ: Mapping[str, str]) -> dict[str, str]:
+    """Give node and task, where a Swarm's stack file has said them: logs of many machines end up in one place."""
+    return {key: environ[key.upper()] for key in ("node", "task") if environ.get(key.upper())}
+
+
 def set_up(level: str, form: str) -> None:
-    """Send the log to standard error as ``form`` (``text`` or ``json``); may be called again with other values."""
+    """Send the log to standard error as ``form`` (``text`` or ``json``); may be called again with other values.
+
+    Lines of JSON have ``node`` and ``task`` where ``NODE`` and ``TASK`` are in the environment.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter() if form == "json" else TextFormatter())
+    handler.setFormatter(JsonFormatter(_where(os.environ)) if form == "json" else TextFormatter())
     handler.addFilter(redact)
     root = logging.getLogger()
     handler.setLevel(next((old.level for old in root.handlers if old.name == TERMINAL), logging.NOTSET))

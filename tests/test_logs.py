@@ -70,6 +70,26 @@ def test_json_is_one_object_a_line_with_what_the_line_carries() -> None:
     line.encode("utf-8")
 
 
+def test_lines_of_a_swarm_say_node_and_task(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("NODE", EVIL)
+    monkeypatch.setenv("TASK", "relay.1.abc")
+    for form in ("json", "text"):
+        set_up("info", form)
+        logging.getLogger("daemon.relay").info("found")
+    said, plain = capsys.readouterr().err.splitlines()
+    assert json.loads(said)["task"] == "relay.1.abc"
+    assert json.loads(said)["node"].startswith("a")
+    assert "\x1b" not in json.loads(said)["node"]
+    assert "relay.1.abc" not in plain
+    monkeypatch.delenv("NODE")
+    monkeypatch.setenv("TASK", "")
+    set_up("info", "json")
+    logging.getLogger("daemon.relay").info("found")
+    assert {"node", "task"} & set(json.loads(capsys.readouterr().err)) == set()
+
+
 def test_secrets_are_taken_out_of_messages_arguments_traces_and_what_a_line_carries() -> None:
     redact.know(["hunter22", "abc"])
     for formatter in (TextFormatter(), JsonFormatter()):

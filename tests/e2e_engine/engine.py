@@ -54,7 +54,7 @@ def until(condition: Callable[[], Any], what: str, seconds: float, told: Callabl
         if found := condition():
             return found
         time.sleep(0.25)
-    raise AssertionError(f"{seconds} s passed without {what}\n{told()[-8000:]}")
+    raise AssertionError(f"{seconds} s passed without {what}\n{told()[-12000:]}")
 
 
 def free_port() -> int:

@@ -25,7 +25,7 @@ from tests.e2e_engine.engine import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 OURS = {"status", "files:scan", "files:delete", "memories:index", "app:list", "files_external:list", "info:file"}
 SETTINGS = {
@@ -81,6 +81,12 @@ class Compose:
     def logs(self, *services: str) -> str:
         return self("logs", "--no-color", "--no-log-prefix", *services, check=False)
 
+    def told(self) -> str:
+        """Give everything that helps to see why something did not happen."""
+        return "\n".join(
+            [self.logs(), self("exec", "relay", "photon-relay", "status", check=False), *self.ground.left()]
+        )
+
     def sees(self, service: str, text: str, seconds: float = 30) -> None:
         until(lambda: text in self.logs(service), f"“{text}” from {service}", seconds, self.logs)
 
@@ -112,20 +118,20 @@ def test_from_nothing_to_the_archive(compose: Compose, ground: Ground) -> None:
     assert "✗" not in checked, checked
 
     uploaded = ground.upload(6, seed=1)
-    until(lambda: ground.archived() == expected(uploaded), "the first photos in the archive", 60, compose.logs)
+    until(lambda: ground.archived() == expected(uploaded), "the first photos in the archive", 120, compose.told)
 
     # Killed in the middle of the next, while uploads go on; started again by hand.
     later: list[dict[str, Any]] = []
     hands = threading.Thread(target=lambda: later.extend(ground.upload(16, seed=2, pause=0.4)))
     hands.start()
-    until(lambda: len(ground.archived()) > len(expected(uploaded)) + 3, "some of the later ones", 60, compose.logs)
+    until(lambda: len(ground.archived()) > len(expected(uploaded)) + 3, "some of the later ones", 120, compose.told)
     docker("kill", "--signal", "KILL", relay)
     assert docker("inspect", "--format", "{{.State.Running}}", relay) == "false"
     hands.join()
     compose("up", "--detach", "--no-build")
     everything = expected([*uploaded, *later])
-    until(lambda: ground.archived() == everything, "all photos in the archive, each once", 90, compose.logs)
-    until(lambda: ground.left() == [], "the originals in the bin and import empty", 60, lambda: str(ground.left()))
+    until(lambda: ground.archived() == everything, "all photos in the archive, each once", 150, compose.told)
+    until(lambda: ground.left() == [], "the originals in the bin and import empty", 120, compose.told)
 
     # occ ran in that container alone, as www-data, and only what the relay needs.
     nextcloud = compose.container("nextcloud-standin")

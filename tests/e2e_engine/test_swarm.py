@@ -25,7 +25,7 @@ from tests.e2e_engine.engine import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.engine, pytest.mark.slow, pytest.mark.timeout(600)]
 
 PASSWORD = "a password for the page"
 SETTINGS = {
@@ -144,38 +144,38 @@ def stack(ground: Ground) -> Iterator[Stack]:
 
 def test_a_task_is_replaced_and_the_relay_killed(stack: Stack, ground: Ground) -> None:
     stack.deploy()
-    until(lambda: stack.task("nextcloud"), "Nextcloud's task", 60, stack.told)
-    until(lambda: "sweep (start)" in stack.logs(), "the relay's first sweep", 90, stack.told)
+    until(lambda: stack.task("nextcloud"), "Nextcloud's task", 120, stack.told)
+    until(lambda: "sweep (start)" in stack.logs(), "the relay's first sweep", 150, stack.told)
     first = ground.upload(8, seed=3)
-    until(lambda: ground.archived() == expected(first), "the first photos in the archive", 60, stack.told)
-    until(lambda: occ_calls(stack.task("nextcloud")), "occ's first call", 60, stack.told)
+    until(lambda: ground.archived() == expected(first), "the first photos in the archive", 120, stack.told)
+    until(lambda: occ_calls(stack.task("nextcloud")), "occ's first call", 120, stack.told)
 
     later: list[dict[str, Any]] = []
     hands = threading.Thread(target=lambda: later.extend(ground.upload(40, seed=4, pause=0.2)))
     hands.start()
     before = stack.task("nextcloud")
     docker("service", "update", "--force", "--detach", f"{stack.name}_nextcloud")
-    until(lambda: len(ground.archived()) > len(first) + 3, "some of the later ones", 60, stack.told)
+    until(lambda: len(ground.archived()) > len(first) + 3, "some of the later ones", 120, stack.told)
     killed = stack.task("relay")
     docker("kill", "--signal", "KILL", killed)
     hands.join()
 
     # The Swarm starts the relay again by itself, in a new container; so is Nextcloud's.
-    relay = until(lambda: (now := stack.task("relay")) != killed and now, "the relay again", 60, stack.told)
-    after = until(lambda: (now := stack.task("nextcloud")) != before and now, "a new task", 60, stack.told)
+    relay = until(lambda: (now := stack.task("relay")) != killed and now, "the relay again", 120, stack.told)
+    after = until(lambda: (now := stack.task("nextcloud")) != before and now, "a new task", 120, stack.told)
     everything = expected([*first, *later])
-    until(lambda: ground.archived() == everything, "all photos in the archive, each once", 90, stack.told)
-    until(lambda: ground.left() == [], "no originals and import empty", 60, lambda: f"{ground.left()}\n{stack.told()}")
+    until(lambda: ground.archived() == everything, "all photos in the archive, each once", 150, stack.told)
+    until(lambda: ground.left() == [], "no originals and import empty", 120, lambda: f"{ground.left()}\n{stack.told()}")
     last = max(call["at"] for call in occ_calls(after))
     last_of_all = ground.upload(4, seed=5)
     everything |= expected(last_of_all)
-    until(lambda: ground.archived() == everything, "photos after the change", 60, stack.told)
-    until(lambda: max(call["at"] for call in occ_calls(after)) > last, "occ in the new task", 60, stack.told)
+    until(lambda: ground.archived() == everything, "photos after the change", 120, stack.told)
+    until(lambda: max(call["at"] for call in occ_calls(after)) > last, "occ in the new task", 120, stack.told)
     assert {call["uid"] for call in occ_calls(after)} == {33}
 
     # Each line of the log is JSON and goes with the node's and the task's name.
     lines = [json.loads(line) for line in stack.logs().splitlines() if line.startswith("{")]
-    assert lines
+    assert all(line["task"].startswith(f"{stack.name}_relay.1.") and line["node"] for line in lines)
     details = docker("logs", "--details", relay, check=False)
     assert f"TASK={stack.name}_relay.1" in details.replace("%3D", "="), details[:2000]
     assert "NODE=" in details
