@@ -9,7 +9,7 @@
 #   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
 #   make image-figures   its size, start-up time and memory, measured here
-#   make screenshots   the README's pictures in docs/images, from the real page; needs Chromium
+#   make screenshots   the README's pictures, the moving one too, from the real page; needs Chromium
 #   make audit    known vulnerabilities of what requirements.lock names; asks PyPI
 #   make lock     requirements.lock anew from pyproject.toml, newest versions
 #   make lint | types | format | compat | clean
@@ -101,6 +101,7 @@ image-figures: image
 
 screenshots: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.browser.screenshots
+	@$(VENV)/bin/python -m tests.browser.moving
 
 audit: $(VENV)/.dev
 	@$(VENV)/bin/python tools/audit
