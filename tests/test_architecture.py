@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from functools import cache
 from pathlib import Path
 
@@ -172,6 +173,38 @@ def test_only_the_ledger_speaks_sql() -> None:
                 for alias in node.names
             }
             assert "sqlite3" not in used, path
+
+
+ROOMS = sorted({module_of(path) for folder in ("daemon", "ui") for path in (ROOT / folder).rglob("__init__.py")})
+
+
+def _doorplate(room: str) -> set[str]:
+    text = ast.get_docstring(ast.parse((ROOT / room.replace(".", "/") / "__init__.py").read_text())) or ""
+    found = re.search(r"^Who may enter: ([\w, ]+)\.$", text, re.MULTILINE)
+    assert found, f"{room}/__init__.py does not say who may enter"
+    return {_named(name) for name in found[1].split(", ")}
+
+
+def _named(name: str) -> str:
+    """Give the module or room that a doorplate means by a short name."""
+    full = (
+        name if name == "ui" else next((f"{top}.{name}" for top in ("daemon", "ui") if _is_there(f"{top}.{name}")), "")
+    )
+    assert full, f"there is no {name}"
+    return full
+
+
+def _is_there(module: str) -> bool:
+    return module in imports()
+
+
+@pytest.mark.parametrize("room", [room for room in ROOMS if room not in {"daemon", "ui.api.shapes"}])
+def test_only_those_enter_a_room_whom_its_docstring_names(room: str) -> None:
+    may = _doorplate(room)
+    for module, used in imports().items():
+        inside = module == room or module.startswith(f"{room}.")
+        if not inside and any(name == room or name.startswith(f"{room}.") for name in used):
+            assert {package_of(module), module.partition(".")[0]} & may, f"{module} enters {room}"
 
 
 def test_nobody_imports_in_a_ring() -> None:

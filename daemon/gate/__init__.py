@@ -4,4 +4,6 @@ A process of its own, in a container of its own. It reads requests with a reader
 them (`routes`), reads all of their content (`bodies`, `arguments`), and makes requests of its own to the engine
 (`upstream`): no byte of a request is ever passed on. What it allows is `rules`; what is in force of time, number and
 size is `limits`.
+
+Who may enter: cli.
 """

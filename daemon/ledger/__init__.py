@@ -1,5 +1,6 @@
 """The ledger: every step of every photo's way, written down before and after it is taken.
 
-All SQL of the project stands in this room. Everybody below ``relay``, ``watch`` and ``service`` may ask it; it asks
-nobody. Its methods block: call them in a thread.
+All SQL of the project stands in this room. It asks nobody. Its methods block: call them in a thread.
+
+Who may enter: cli, homekeeper, lifetime, notify, relay, service, sweeper.
 """

@@ -1,6 +1,9 @@
 """What can be configured: types, units, defaults and words for people, all in one description.
 
-The JSON schema, the commented default file and the page's form are made from it.
+The JSON schema, the commented default file, the page's form and docs/settings.md are made from it. Reading a file never
+ends in a traceback (`daemon.settings_file`), and changing one leaves all else in it as it is (`editing`).
+
+Who may enter: checks, cli, lifetime, nextcloud, notify, relay, schedule, service, settings_file, settings_torn, ui.
 """
 
 from daemon.settings.base import Section
