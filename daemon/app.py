@@ -235,7 +235,7 @@ def watch_options(settings: Settings) -> WatchOptions:
         mode=watch.mode,
         extensions=watch.only,
         archived=settings.users.archived,
-        step=min(0.5, max(0.05, watch.settle / 4)),
+        step=min(0.5, watch.settle / 4),
     )
 
 

@@ -1,17 +1,13 @@
 """A watch over directories by inotify that loses nothing in silence.
 
-Kernel and library keep quiet about much: an overflowing queue, a refused watch, a deleted root, what is created in a
-new directory before its watch stands. Every sign of such a thing comes out as a ``Suspicion``, and whoever gets one
-lists the folders. The library's own engine (``RustNotify``) is used rather than ``awatch``: setting up a watch walks
-every directory (1.5 s for 100,000), which ``awatch`` does on the event loop, and only here it is known when the new
-watch stands, so that the old one can be ended after it.
+Every sign that something may have been missed comes out as a ``Suspicion``, and whoever gets one lists the folders: an
+overflowing queue, a refused watch, a root that is another directory now, a clock that jumped. A watch over other roots
+stands before the old one is ended, and the old one is read to its end.
 """
 
 from __future__ import annotations
 
-import math
 import os
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
@@ -19,14 +15,12 @@ from typing import TYPE_CHECKING
 
 import anyio
 from anyio import CapacityLimiter, to_thread
-from watchfiles import Change as Kind
-from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from daemon.clock import Clock
 from daemon.text import shown
-from daemon.watch import canary
 from daemon.watch import digest as digests
-from daemon.watch.model import Change, Suspicion
+from daemon.watch.engine import Batch, Engine
+from daemon.watch.model import Change, Suspicion, below
 from daemon.watch.tree import identity
 from daemon.watch.watchdog import Pauses, Watchdog
 
@@ -36,12 +30,6 @@ if TYPE_CHECKING:
 Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
 
-_IDLE_STEP = 1.0
-"""Seconds for which events are gathered while none come, where half of that was asked for: each step is a wake-up."""
-
-_IDLE_WAIT = 6.0
-"""Seconds after which a thread that hears nothing comes back to look whether it is still wanted."""
-
 _CANARIES = 64
 """As many roots are proved at a time; each costs one event."""
 
@@ -50,11 +38,10 @@ _CANARIES = 64
 class _Standing:
     """One watch that stands: the engine, the roots it was made for and their identities."""
 
-    engine: RustNotify | None
+    engine: Engine | None
     roots: tuple[str, ...]
     identities: dict[str, tuple[int, int] | None]
     refused: dict[str, str]
-    stop: threading.Event = field(default_factory=threading.Event)
     replaced: anyio.Event = field(default_factory=anyio.Event)
     finished: anyio.Event = field(default_factory=anyio.Event)
 
@@ -64,9 +51,8 @@ class Watcher:
 
     ``recursive=False`` watches the directories themselves only, for folders that appear later; then directories that
     come are reported too. A root that holds a directory we may not read is left out and stands in ``refused`` with
-    the reason: the library either fails or leaves others unwatched in silence. ``step``: seconds for which
-    events are gathered. ``relist``: seconds after which a new directory is listed a second time, when its own watch
-    surely stands. A batch of ``huge`` paths or more means that the kernel's queue may have overflowed.
+    the reason. ``step``: what comes is looked at after twice that many seconds, and as soon as nothing more has come
+    for a tenth of it. ``look``: how often it is checked that the roots are what they were.
     """
 
     def __init__(
@@ -76,9 +62,7 @@ class Watcher:
         clock: Clock | None = None,
         recursive: bool = True,
         step: float = 0.5,
-        relist: float = 1.0,
         look: float = 5.0,
-        huge: int = 8192,
         limiter: CapacityLimiter | None = None,
     ) -> None:
         self.base = os.path.realpath(base)
@@ -88,22 +72,18 @@ class Watcher:
         self._clock = clock or Clock()
         self._recursive = recursive
         self._step = step
-        self._relist = relist
         self._look = look
-        self._huge = huge
         self._limiter = limiter
         self._roots: tuple[str, ...] = ()
         self._standing: _Standing | None = None
         self._wake = anyio.Event()
         self._dirty: str | None = None
         self._pauses = Pauses()
-        self._again: list[tuple[float, list[str]]] = []
         self._proving = anyio.Lock()
         self._canaries: set[str] = set()
         self._sung: anyio.Event = anyio.Event()
         self._alive: set[_Standing] = set()
         self._wake_guard = anyio.Event()
-        self._relisting = anyio.Event()
         self._out: Out | None = None
 
     @property
@@ -115,6 +95,12 @@ class Watcher:
     def standing(self) -> bool:
         """Tell whether a watch stands over all the roots last asked for."""
         return self._standing is not None and self._standing.roots == self._roots and self._dirty is None
+
+    @property
+    def directories(self) -> int:
+        """Give how many directories the kernel watches for it."""
+        engine = self._standing.engine if self._standing else None
+        return engine.directories if engine is not None else 0
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -142,7 +128,6 @@ class Watcher:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._guard)
                 group.start_soon(self._stop_at_end)
-                group.start_soon(self._list_again)
                 while True:
                     await self._supervise(group, threads)
         finally:
@@ -174,6 +159,8 @@ class Watcher:
                 group.start_soon(self._read, new, threads)
             if old is not None:
                 old.replaced.set()
+                if old.engine is not None:
+                    old.engine.ring()
             items: list[Item] = []
             fresh = tuple(root for root in roots if old is None or root not in old.roots)
             if fresh:
@@ -190,33 +177,23 @@ class Watcher:
             return None, None
         try:
             return await to_thread.run_sync(self._make, roots, limiter=self._limiter), None
-        except (OSError, UnicodeEncodeError, RuntimeError) as error:
-            return None, f"the watch could not be set up: {shown(str(error))}"
+        except OSError as error:
+            return None, f"the watch could not be set up: {shown(error.strerror or str(error))}"
 
     def _make(self, roots: tuple[str, ...]) -> _Standing:
         identities = {root: identity(self.base, root) for root in roots}
         refused: dict[str, str] = {}
-        for root in roots:
-            try:
-                root.encode()
-            except UnicodeEncodeError:
-                refused[root] = "its name is not UTF-8"
         while True:
             present = [root for root in roots if identities[root] is not None and root not in refused]
-            paths = [f"{self.base}/{root}" if root else self.base for root in present]
-            if not paths:
+            if not present:
                 return _Standing(None, roots, identities, refused)
             try:
-                engine = RustNotify(paths, False, False, 300, self._recursive, False)
+                engine = Engine(self.base, present, recursive=self._recursive)
             except PermissionError as error:
-                culprits = [
-                    root
-                    for root, path in zip(present, paths, strict=True)
-                    if f'"{path}"' in str(error) or f'"{path}/' in str(error)
-                ]
-                if not culprits:
+                culprit = below(os.fsdecode(error.filename), present)
+                if culprit is None:
                     raise
-                refused[max(culprits, key=len)] = shown(str(error))
+                refused[culprit] = shown(f"{error.filename}: {error.strerror}")
                 continue
             return _Standing(engine, roots, identities, refused)
 
@@ -224,7 +201,7 @@ class Watcher:
         why: str | None = None
         try:
             why = await self._read_on(standing, threads)
-        except (WatchfilesRustInternalError, OSError, RuntimeError) as error:
+        except (OSError, ValueError) as error:
             why = f"the watch broke: {shown(str(error))}"
         finally:
             if standing.engine is not None:
@@ -240,95 +217,59 @@ class Watcher:
         if engine is None:
             await standing.replaced.wait()
             return None
-        idle = False
         while True:
-            # A replaced watch is not stopped, as that would drop what it has gathered: it is read to its end.
+            # A replaced watch is not stopped, as that would drop what waits in its queue: it is read to its end.
             last = standing.replaced.is_set()
-            # The library sleeps for one step at a time, whether anything happens or not.
-            seconds = max(self._step, _IDLE_STEP) if idle and self._step >= _IDLE_STEP / 2 else self._step
-            step = max(1, round(seconds * 1000))
-            wait = step if last else max(round(_IDLE_WAIT * 1000), 2 * step)
-            raw = await to_thread.run_sync(engine.watch, 2 * step, step, wait, standing.stop, limiter=threads)
-            idle = isinstance(raw, str)
-            if isinstance(raw, str):
-                if raw != "timeout":
-                    return None if standing.stop.is_set() else f"the watch ended: {raw}"
-            else:
-                await self._took(standing, raw)
-            if last:
-                return None
+            read = partial(engine.read, self._step / 10, wait=not last, longest=2 * self._step)
+            batch = await to_thread.run_sync(read, limiter=threads)
+            await self._took(standing, batch)
+            if batch.trouble or last:
+                return batch.trouble or None
 
-    async def _took(self, standing: _Standing, raw: set[tuple[int, str]]) -> None:
-        prefix = self.base.rstrip("/") + "/"
-        paths: set[str] = set()
-        added: set[str] = set()
-        for kind, full in raw:
-            path = full[len(prefix) :] if full.startswith(prefix) else ""
-            if kind == Kind.modified and path in self._canaries:
-                self._canaries.discard(path)
-                if not self._canaries:
-                    self._sung.set()
-            if kind == Kind.deleted and path in standing.roots:
-                self._wake_guard.set()
-            if path:
-                paths.add(path)
-                if kind == Kind.added:
-                    added.add(path)
-        items: list[Item] = []
-        if len(raw) >= self._huge:
-            items.append(Suspicion(f"{len(raw)} changes at once: the kernel's queue may have overflowed"))
-        if paths:
-            digest = await to_thread.run_sync(
-                partial(digests.digest, self.base, standing.roots, paths, added=added, list_added=self._recursive),
-                limiter=self._limiter,
-            )
-            items.extend(digest.changes.values())
-            if self._recursive:
-                self._note(digest)
-            else:
-                items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & added))
-        await self._tell(items)
-
-    def _note(self, digest: digests.Digest) -> None:
-        if digest.listed:
-            self._again.append((self._clock.monotonic() + self._relist, digest.listed))
-            self._relisting.set()
-        if digest.unreadable:
+    async def _took(self, standing: _Standing, batch: Batch) -> None:
+        if self._canaries and not self._canaries.isdisjoint(batch.changed):
+            self._canaries -= batch.changed
+            if not self._canaries:
+                self._sung.set()
+        if batch.lost:
+            self._wake_guard.set()
+        batch.changed.discard("")
+        if not batch.changed:
+            return
+        digest = await to_thread.run_sync(
+            partial(
+                digests.digest,
+                self.base,
+                standing.roots,
+                batch.changed,
+                added=batch.added,
+                list_added=self._recursive,
+            ),
+            limiter=self._limiter,
+        )
+        items: list[Item] = list(digest.changes.values())
+        if not self._recursive:
+            items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & batch.added))
+        elif digest.unreadable:
             path, error = digest.unreadable[0]
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")
-
-    async def _list_again(self) -> None:
-        """List new directories once more: the first time their own watch may not have stood yet."""
-        while True:
-            if not self._again:
-                self._relisting = anyio.Event()
-                await self._relisting.wait()
-            due, directories = self._again.pop(0)
-            await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-            digest = await to_thread.run_sync(
-                digests.list_again, self.base, self._roots, directories, limiter=self._limiter
-            )
-            await self._tell(list(digest.changes.values()))
+        await self._tell(items)
 
     async def _guard(self) -> None:
         """Look for stalls, jumps of the clock and roots that are not the ones being watched any more."""
-        # One look at the clocks is enough for all watchers; the one of folders has it.
-        period = min(1.0, self._look) if self._recursive else self._look
-        watchdog = Watchdog(period)
-        looked = self._clock.monotonic()
+        watchdog = Watchdog(self._look)
         while True:
-            with anyio.move_on_after(period):
+            with anyio.move_on_after(self._look):
                 await self._wake_guard.wait()
-            if self._wake_guard.is_set():
+            early = self._wake_guard.is_set()
+            if early:
                 self._wake_guard = anyio.Event()
-                looked = -math.inf
             now = self._clock.monotonic()
-            reason = watchdog.tick(now, self._clock.wall())
+            reason = watchdog.tick(now, self._clock.wall(), early=early)
             if reason is not None:
                 await self._tell([Suspicion(reason)])
             standing = self._standing
-            if standing is not None and now - looked >= self._look:
-                looked = now
+            if standing is not None:
                 current = await to_thread.run_sync(self._identities, standing.roots, limiter=self._limiter)
                 changed = [root for root, one in current.items() if standing.identities[root] != one]
                 if changed and standing is self._standing:
@@ -338,12 +279,13 @@ class Watcher:
         return {root: identity(self.base, root) for root in roots}
 
     async def _stop_at_end(self) -> None:
-        """End the library's waiting threads when the watcher is cancelled; they look at this once a step."""
+        """End the waiting threads when the watcher is cancelled."""
         try:
             await anyio.sleep_forever()
         finally:
             for standing in self._alive:
-                standing.stop.set()
+                if standing.engine is not None:
+                    standing.engine.ring()
 
     async def _tell(self, items: list[Item]) -> None:
         self.suspicions += sum(isinstance(item, Suspicion) and not item.expected for item in items)
@@ -353,7 +295,7 @@ class Watcher:
     async def prove(self, within: float | None = None) -> bool | None:
         """Tell whether the watch hears anything: a harmless event is made, which it must report.
 
-        ``None`` where that could not be tried: no watch stands, or the directories are not ours to touch. ``within``:
+        ``None`` where that could not be tried: no watch stands, or the directories may not be opened. ``within``:
         seconds to wait for it; by default a few steps and three seconds.
         """
         async with self._proving:
@@ -366,9 +308,9 @@ class Watcher:
         roots = [r for r in standing.roots if standing.identities[r] is not None and r not in standing.refused]
         roots = roots[:_CANARIES]
         self._canaries, self._sung = set(roots), anyio.Event()
-        touched = await to_thread.run_sync(self._sing, roots, limiter=self._limiter)
-        self._canaries &= touched
-        if not touched:
+        sang = await to_thread.run_sync(_sing, standing.engine, roots, limiter=self._limiter)
+        self._canaries &= sang
+        if not sang:
             return None
         if self._canaries:
             with anyio.move_on_after(within):
@@ -376,12 +318,6 @@ class Watcher:
         deaf, self._canaries = bool(self._canaries), set()
         return not deaf
 
-    def _sing(self, roots: list[str]) -> set[str]:
-        touched = set()
-        for root in roots:
-            try:
-                canary.sing(self.base, root)
-            except OSError:
-                continue
-            touched.add(root)
-        return touched
+
+def _sing(engine: Engine, roots: list[str]) -> set[str]:
+    return {root for root in roots if engine.sing(root)}

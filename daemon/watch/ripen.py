@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from daemon.watch.model import Sink, WatchOptions
     from daemon.watch.rules import Rules
 
+_TICK = 0.01
+"""Seconds by which a change time may be early: file systems take it from the kernel's last tick."""
+
 Key = tuple[str, str]
 """A user and a directory relative to their ``files/``."""
 
@@ -88,10 +91,23 @@ class Ripener:
         self._poke.set()
 
     def seen(self, file: Found) -> None:
-        """Note a wanted file."""
+        """Note a wanted file; it is quiet since it changed, not since we came to hear of it."""
         directory, _, name = file.path.rpartition("/")
-        self.settler.seen((file.user, directory), name, file.fingerprint, self._clock.monotonic())
+        self.settler.seen((file.user, directory), name, file.fingerprint, self._since(file.fingerprint))
         self._poke.set()
+
+    def active(self, user: str, directory: str, fingerprint: Fingerprint) -> None:
+        """Note that something is being uploaded into a directory, as this file there shows."""
+        self.settler.activity((user, directory), self._since(fingerprint))
+
+    def _since(self, fingerprint: Fingerprint) -> float:
+        """Give the monotonic time of a change that was heard of just now.
+
+        The file's change time says it to the tick, but by the wall clock, which may jump: it is believed no further
+        back than word of a change may take. So a wrong clock costs at most that much of the quiet time.
+        """
+        late = self._clock.wall() - fingerprint.ctime_ns / 1e9 - _TICK
+        return self._clock.monotonic() - min(max(late, 0.0), 2 * self.options.step)
 
     def has(self, user: str, path: str) -> bool:
         """Tell whether a file is pending."""

@@ -19,14 +19,17 @@ class Watchdog:
     _monotonic: float | None = None
     _wall: float = 0.0
 
-    def tick(self, monotonic: float, wall: float) -> str | None:
-        """Note a tick that should come every ``period`` seconds; give a reason for suspicion, or ``None``."""
+    def tick(self, monotonic: float, wall: float, *, early: bool = False) -> str | None:
+        """Note a tick that should come every ``period`` seconds; give a reason for suspicion, or ``None``.
+
+        ``early``: something else came first, so this one says nothing of a stall.
+        """
         before, wall_before = self._monotonic, self._wall
         self._monotonic, self._wall = monotonic, wall
         if before is None:
             return None
         passed, wall_passed = monotonic - before, wall - wall_before
-        if passed - self.period > STALL:
+        if not early and passed - self.period > STALL:
             return f"the program stood still for {passed - self.period:.1f} s"
         if abs(wall_passed - passed) > DRIFT:
             return f"the wall clock moved {wall_passed - passed:+.1f} s against the monotonic clock (suspend?)"

@@ -113,9 +113,7 @@ class Watch:
             self._root,
             clock=self._clock,
             recursive=recursive,
-            # Homes come seldom.
-            step=self._options.step if recursive else 2 * self._options.step,
-            relist=self._options.relist,
+            step=self._options.step,
             look=self._options.look,
             limiter=self._limiter,
         )
@@ -329,18 +327,10 @@ class Watch:
             await self._clock.sleep(self._options.prove_every if heard is not None else 2 * self._options.look)
 
     async def _count_watches(self) -> None:
-        """Compare the watches that the kernel granted with the directories there are: it refuses in silence."""
-        if not self._live.roots or not self._live.standing or self._live.refused or self._poller.roots:
-            return
-        held = await to_thread.run_sync(limits.held, limiter=self._limiter)
-        allowed = await to_thread.run_sync(limits.read_limits, limiter=self._limiter)
-        self._shortage = limits.assess(self._directories, allowed)
-        if held < self._directories * 0.99 - 5:
-            self._deaf = f"only {held} of {self._directories} directories could be watched"
-            self._sweeping.memory.forget()
-            self._reasons[self._deaf] = None
-            self._suspect.set()
-            self._replan.set()
+        """Compare the watches that are needed with those that the kernel allows, before it refuses one."""
+        if self._live.roots and not self._poller.roots:
+            allowed = await to_thread.run_sync(limits.read_limits, limiter=self._limiter)
+            self._shortage = limits.assess(self._directories, allowed)
 
     # What comes in
 
@@ -355,7 +345,6 @@ class Watch:
         """Take in a batch from a watcher; it waits for us, and so nothing piles up but in the kernel's readers."""
         present: list[tuple[Place, Found]] = []
         gone: list[Place] = []
-        now = self._clock.monotonic()
         for item in items:
             if isinstance(item, Suspicion):
                 self._take_note(item)
@@ -365,26 +354,26 @@ class Watch:
                 continue
             if media.is_temporary(place.name):
                 if item.fingerprint is not None and not place.name.startswith(".photon-relay-"):
-                    self._ripener.settler.activity((place.user, place.directory), now)
+                    self._ripener.active(place.user, place.directory, item.fingerprint)
             elif self._rules.is_candidate(place.name):
                 if item.fingerprint is None:
                     gone.append(place)
                 else:
                     present.append((place, Found(place.user, place.path, item.fingerprint)))
         if present:
-            await self._take_in(present, now)
+            await self._take_in(present)
         if gone and await self._there():
             for place in gone:
                 self._ripener.settler.gone((place.user, place.directory), place.name)
                 await self._sink.gone(place.user, place.path)
 
-    async def _take_in(self, present: list[tuple[Place, Found]], now: float) -> None:
+    async def _take_in(self, present: list[tuple[Place, Found]]) -> None:
         closed = await to_thread.run_sync(self._closed, [place for place, _ in present], limiter=self._limiter)
         fresh: list[Found] = []
         for place, found in present:
             if (place.user, place.directory) in closed:
                 continue
-            self._ripener.settler.activity((place.user, place.directory), now)
+            self._ripener.active(place.user, place.directory, found.fingerprint)
             if self._ripener.has(found.user, found.path):
                 self._ripener.seen(found)
             else:

@@ -21,7 +21,6 @@ QUICK = WatchOptions(
     max_wait=5,
     partner=0.5,
     step=0.03,
-    relist=0.2,
     look=0.2,
     prove_every=30,
     poll_every=0.1,

@@ -1,0 +1,208 @@
+"""Directories watched by the kernel: what is named there since the last look, and whether the kernel lost some of it.
+
+A thread waits on the kernel's queue itself, so that nothing wakes while nothing happens and what happens is known at
+once. Links are never followed. A new directory has its watch before it is listed, so nothing in it falls between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from inotify_simple import INotify, flags
+
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+# As plain numbers: an IntEnum costs more to compare than all else about an event.
+_CREATE, _MOVED_TO, _MOVED_FROM, _ISDIR = (
+    int(one) for one in (flags.CREATE, flags.MOVED_TO, flags.MOVED_FROM, flags.ISDIR)
+)
+_OVERFLOW, _IGNORED, _UNMOUNT = (int(one) for one in (flags.Q_OVERFLOW, flags.IGNORED, flags.UNMOUNT))
+_OPEN = int(flags.OPEN)
+_SELF = int(flags.DELETE_SELF) | int(flags.MOVE_SELF)
+_NAMES = _CREATE | _MOVED_TO | _MOVED_FROM | int(flags.DELETE)
+_CONTENT = int(flags.MODIFY) | int(flags.CLOSE_WRITE) | int(flags.ATTRIB)
+# Reading is not listened to: our own hashing and Nextcloud's scans would fill the queue. What is deleted and still
+# written to is nobody's photo any more.
+_HOW = int(flags.ONLYDIR) | int(flags.DONT_FOLLOW) | int(flags.EXCL_UNLINK)
+_PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
+
+
+@dataclass(slots=True)
+class Batch:
+    """What happened, as paths below the base: ``changed`` has all, ``added`` the directories that came among them.
+
+    ``lost``: roots that are not where they were. ``trouble``: why something may be missing, for people; empty: no.
+    """
+
+    changed: set[str] = field(default_factory=set)
+    added: set[str] = field(default_factory=set)
+    lost: set[str] = field(default_factory=set)
+    trouble: str = ""
+
+
+class Engine:
+    """Watches ``roots`` (relative to ``base``; "" is the base itself), with ``recursive`` all directories below too.
+
+    Raises ``PermissionError``, whose ``filename`` is the directory below the base that may not be read, and
+    ``OSError`` where the kernel grants no more watches. Memory: some 150 bytes a directory. One thread at a time may
+    read.
+    """
+
+    def __init__(self, base: str, roots: Iterable[str], *, recursive: bool) -> None:
+        self._base = base.rstrip("/")
+        self._roots = frozenset(roots)
+        self._recursive = recursive
+        self._mask = (_NAMES | _CONTENT if recursive else _NAMES) | _HOW
+        self._paths: dict[int, str] = {}
+        self._closing = threading.Lock()
+        self._inotify = INotify(nonblocking=True)
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._rung = select.poll()
+        self._rung.register(self._bell, select.POLLIN)
+        self._any = select.poll()
+        self._any.register(self._bell, select.POLLIN)
+        self._any.register(self._inotify.fd, select.POLLIN)
+        try:
+            for root in sorted(self._roots):
+                self._watch(root)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def directories(self) -> int:
+        """Give how many directories are watched."""
+        return len(self._paths)
+
+    def close(self) -> None:
+        """End all watches; not while a thread reads."""
+        with self._closing:
+            self._inotify.close()
+            if self._bell >= 0:
+                os.close(self._bell)
+                self._bell = -1
+
+    def ring(self) -> None:
+        """Have `read` return at once, now or when it is next called. From any thread, at any time."""
+        with self._closing:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
+
+    def read(self, gather: float, *, wait: bool = True, longest: float = 10.0) -> Batch:
+        """Wait until something happens and then until nothing more does for ``gather`` seconds; give all of it.
+
+        Returns after ``longest`` seconds of gathering whatever comes, and when `ring` is called. Without ``wait``: what
+        there is. Blocking.
+        """
+        batch = Batch()
+        if wait:
+            self._any.poll()
+        end = time.monotonic() + longest
+        while self._take(batch) and wait and time.monotonic() < end:
+            if self._rung.poll(gather * 1000):
+                break
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
+        return batch
+
+    def sing(self, root: str) -> bool:
+        """Make an event that `read` gives as a change of this root, and that leaves no trace; tell whether it could.
+
+        The root is opened, for which its watch listens that long. (Nothing is written: a change of owner to the same
+        owner would be heard too, but moves the change time and so writes to the disk.)
+        """
+        path = self._full(root)
+        try:
+            self._inotify.add_watch(path, self._mask | _SELF | _OPEN)
+            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            self._inotify.add_watch(path, self._mask | _SELF)
+        except (OSError, ValueError):  # ValueError: it was closed meanwhile
+            return False
+        return True
+
+    def _full(self, path: str) -> str:
+        return f"{self._base}/{path}" if path else self._base or "/"
+
+    def _take(self, batch: Batch) -> bool:
+        """Note what waits in the kernel's queue; tell whether anything did."""
+        events = self._inotify.read(timeout=0)
+        for watch, mask, _, name in events:
+            self._note(batch, watch, mask, name)
+        return bool(events)
+
+    def _note(self, batch: Batch, watch: int, mask: int, name: str) -> None:
+        if mask & _OVERFLOW:
+            batch.trouble = "the kernel's queue of changes overflowed"
+            return
+        path = self._paths.get(watch)
+        if path is None:
+            return
+        if mask & (_IGNORED | _UNMOUNT | _SELF):
+            if mask & _IGNORED:
+                del self._paths[watch]
+            if mask & _UNMOUNT:
+                batch.trouble = f"{shown(path or self._base)} was unmounted"
+            if path in self._roots:
+                batch.lost.add(path)
+            return
+        if name:
+            path = f"{path}/{name}" if path else name
+        batch.changed.add(path)
+        if mask & _ISDIR and mask & _NAMES:
+            self._moved(batch, path, came=bool(mask & (_CREATE | _MOVED_TO)))
+
+    def _moved(self, batch: Batch, path: str, *, came: bool) -> None:
+        """Bring the watches in line with a directory that came or went; one that moves goes first and then comes."""
+        if not came:
+            self._unwatch(path)
+            return
+        batch.added.add(path)
+        if self._recursive:
+            try:
+                self._watch(path)
+            except PermissionError:
+                pass  # whoever lists it tells of it
+            except OSError as error:
+                batch.trouble = f"{shown(path)} could not be watched: {error.strerror}"
+
+    def _watch(self, top: str) -> None:
+        """Watch a directory and, each before it is listed, those below."""
+        waiting = [top]
+        while waiting:
+            path = waiting.pop()
+            full = self._full(path)
+            try:
+                watch = self._inotify.add_watch(full, self._mask | _SELF if path in self._roots else self._mask)
+                self._paths[watch] = path
+                if self._recursive:
+                    with os.scandir(full) as entries:
+                        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                    waiting.extend([f"{path}/{name}" if path else name for name in names])
+            except OSError as error:
+                if error.errno not in _PASSED_OVER:
+                    raise _in_words(error, path) from error
+
+    def _unwatch(self, top: str) -> None:
+        inside = f"{top}/"
+        for watch in [one for one, path in self._paths.items() if path == top or path.startswith(inside)]:
+            del self._paths[watch]
+            with suppress(OSError):  # the kernel may have let it go by itself
+                self._inotify.rm_watch(watch)
+
+
+def _in_words(error: OSError, path: str) -> OSError:
+    """Give an error with the path below the base, and with words for the one whose own mislead."""
+    if error.errno == errno.ENOSPC:
+        return OSError(errno.ENOSPC, "the kernel grants no more watches (fs.inotify.max_user_watches)", path)
+    return OSError(error.errno, error.strerror, path)
