@@ -62,9 +62,11 @@ _MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
 class App:
     """All parts of one daemon, wired together."""
 
-    def __init__(self, settings: Settings, ledger: Ledger, clock: Clock, bus: Bus | None = None) -> None:
+    def __init__(
+        self, settings: Settings, ledger: Ledger, clock: Clock, bus: Bus | None = None, changed: Wake | None = None
+    ) -> None:
         self.clock = clock
-        self.current = current = Current(settings)
+        self.current = current = Current(settings, changed)
         self.ledger = ledger
         self.bus = bus or Bus()
         self.wake = Wake()
@@ -207,6 +209,7 @@ async def serve_page(front: Front) -> None:
         settings=front.settings,
         service=front.service,
         started=front.started,
+        changed=front.changed,
         bus=front.bus,
         clock=front.clock,
         trouble=front.trouble,

@@ -10,6 +10,7 @@ from daemon.clock import Clock
 from daemon.events import Bus
 from daemon.pauses import pause
 from daemon.text import span_in_words
+from daemon.wake import Wake
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -31,6 +32,8 @@ class Front:
     def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
         self.bus = Bus()
         self.clock = clock or Clock()
+        self.changed = Wake()
+        """Rings when other settings are in force, and when parts come or go."""
         self._settings = settings
         self._app: App | None = None
         self._trouble: RelayError | None = None
@@ -60,6 +63,7 @@ class Front:
     def showing(self, app: App) -> Iterator[None]:
         """Put parts in force for as long as the block runs."""
         self._app, self.begun = app, False
+        self.changed.set()
         if self._trouble is not None:
             app.issues.report(ABOUT, self._trouble)
         try:
@@ -67,6 +71,7 @@ class Front:
         finally:
             self._settings = app.current.settings
             self._app, self.begun = None, False
+            self.changed.set()
 
     def trouble(self, error: RelayError | None) -> None:
         """Take note of what keeps the page from being served, or that nothing does any more."""

@@ -80,7 +80,7 @@ async def held(state: str) -> AsyncIterator[Ledger]:
 async def built(settings: Settings, ledger: Ledger, front: Front) -> AsyncIterator[App]:
     """Build all parts over a ledger, and close what they have open to others at the end."""
     know_secrets(settings)
-    app = App(settings, ledger, front.clock, front.bus)
+    app = App(settings, ledger, front.clock, front.bus, front.changed)
     try:
         with front.showing(app):
             yield app

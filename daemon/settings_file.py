@@ -7,8 +7,6 @@ import copy
 import hashlib
 import os
 import tempfile
-import threading
-import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +24,7 @@ from daemon.settings.overlay import apply_environment, expand_files
 from daemon.settings.reading import UnreadableError, read_small
 from daemon.settings.render import default_file
 from daemon.settings.validation import validate
+from daemon.settings_bell import Bell
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -188,8 +187,7 @@ async def watch_settings(
 ) -> AsyncIterator[Loaded | ConfigError]:
     """Give the settings, or what is wrong with them, within two seconds whenever the file's content has changed.
 
-    ``known`` is the etag of what is in force (default: what stands there now). By looking, not by inotify: a mounted
-    folder may lie on a file system that reports nothing, and one look costs one ``stat``. ``hurry`` is set by whoever
+    ``known`` is the etag of what is in force (default: what stands there now). ``hurry`` is set by whoever
     has just saved the file whole, and has it looked at now. What is wrong carries the content's ``etag``, if any, in
     its context.
     """
@@ -224,23 +222,19 @@ async def _until_rung(hurry: Wake, rung: int, scope: anyio.CancelScope) -> None:
 
 
 async def _until_changed(path: Path, seen: _Signature) -> None:
-    """Wait until the file is another one than ``seen``, at most for a minute.
+    """Wait until the file is another one than ``seen``, at most for a minute, in a thread that sleeps meanwhile."""
+    bell = Bell()
 
-    In one thread that looks by itself: to wake the event loop and a thread for each look costs four times as much.
-    """
-    ended = threading.Event()
-
-    def look() -> None:
-        until = time.monotonic() + LONGEST
-        while not ended.wait(POLL) and time.monotonic() < until:
-            now = _signature(path)
-            if now is None or now != seen:
-                return
+    def differs() -> bool:
+        now = _signature(path)
+        return now is None or now != seen
 
     try:
-        await anyio.to_thread.run_sync(look, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+        await anyio.to_thread.run_sync(
+            bell.wait, path, differs, POLL, LONGEST, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+        )
     finally:
-        ended.set()
+        bell.ring()
 
 
 async def _look(path: Path) -> tuple[str, bytes | ConfigError]:

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daemon.service import Service
     from daemon.service.doors import Registers
     from daemon.settings import Settings
+    from daemon.wake import Wake
     from ui.identity import Protection
     from ui.routes import Scope
 
@@ -46,6 +47,9 @@ CODE_LENGTH = 12
 WRITE_TIME = 10.0
 """Seconds for which a password that was just written counts, though the settings in force do not have it yet."""
 TICK = 1.0
+"""Seconds between two looks whose time is over, while somebody is connected who must be told."""
+RARELY = 60.0
+"""Seconds between two looks while nobody is."""
 LOOK_AT_KEYS = 3600.0
 """Seconds between two looks whether it is time for a new key."""
 
@@ -62,12 +66,18 @@ class Doors:
     """Knows everybody who may come in. One for the page's life; the daemon's parts behind it come and go."""
 
     def __init__(
-        self, service: Callable[[], Service | None], settings: Callable[[], Settings], clock: Clock, state: str
+        self,
+        service: Callable[[], Service | None],
+        settings: Callable[[], Settings],
+        clock: Clock,
+        state: str,
+        changed: Wake,
     ) -> None:
         self._service = service
         self._settings = settings
         self.clock = clock
         self._state = state
+        self._changed = changed
         self.cookies = Cookies(self._sealing, self.facts, clock)
         self.throttle = Throttle()
         self.rate = Rate(burst=600, per_second=100)
@@ -78,6 +88,8 @@ class Doors:
         self._code: bytes | None = None
         self._written: tuple[str, str, float] | None = None
         self._listeners: list[Callable[[], None]] = []
+        self.watched: Callable[[], bool] = lambda: False
+        """Whether anybody is connected for longer than a request; set by who serves."""
         self.own_certificate: Callable[[], bool] = lambda: False
         """Whether the page's own TLS shows a certificate that is not self-signed (for HSTS); set by who serves."""
 
@@ -94,9 +106,10 @@ class Doors:
         self._offer_code()
 
     async def run(self) -> None:
-        """Look once a second whose time is over, until cancelled: what has no request to notice it is told too."""
+        """Look whose time is over, until cancelled: what has no request to notice it is told too."""
         before = self._settings()
         while True:
+            seen = self._changed.count
             try:
                 await self.open()
                 registers = self.registers()
@@ -112,7 +125,7 @@ class Doors:
                 # The doors stay shut to whoever cannot be looked up; the page itself must not end of it.
                 log.exception("the doors could not be looked after")
                 await self.clock.sleep(60 * TICK)
-            await self.clock.sleep(TICK)
+            await self._changed.wait(seen, TICK if self.watched() else RARELY)
 
     def _sealing(self) -> MultiFernet:
         if self._keys is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import math
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -20,13 +21,14 @@ if TYPE_CHECKING:
     from aiohttp import web
 
     from daemon.clock import Clock
+    from daemon.wake import Wake
     from ui.places import Places
 
 log = logging.getLogger(__name__)
 
 BACKLOG = 128
-LOOK = 1.0
-"""Seconds between two looks whether the address in the settings is still the one listened on."""
+LOOK = 30.0
+"""Seconds between two looks whether the certificate's files have changed."""
 
 
 class Listener:
@@ -39,12 +41,14 @@ class Listener:
         trouble: Callable[[RelayError | None], None],
         clock: Clock,
         places: Places,
+        changed: Wake,
     ) -> None:
         self._address = address
         self._tls = tls
         self._trouble = trouble
         self._clock = clock
         self._places = places
+        self._changed = changed
         self.listening: list[tuple[str, int]] = []
         """Where it listens now; empty while it cannot."""
 
@@ -94,7 +98,8 @@ class Listener:
     async def _while_same(self, address: tuple[str, int], context: ssl.SSLContext | None) -> None:
         """Wait until the settings want another address, or http instead of https."""
         while self._address() == address:
-            await self._clock.sleep(LOOK)
+            seen = self._changed.count
+            await self._changed.wait(seen, LOOK if context is not None else math.inf)
             try:
                 if await self._tls() is not context:
                     return
@@ -103,8 +108,10 @@ class Listener:
 
     async def _until_moved(self, address: tuple[str, int], seconds: float) -> None:
         deadline = self._clock.monotonic() + seconds
+        seen = self._changed.count
         while self._address() == address and (left := deadline - self._clock.monotonic()) > 0:
-            await self._clock.sleep(min(LOOK, left))
+            await self._changed.wait(seen, left)
+            seen = self._changed.count
 
 
 def _written(host: str, port: int) -> str:

@@ -66,6 +66,8 @@ class Hub:
         self._left_at = float("-inf")
         self._refreshing = anyio.Lock()
         self._logs_last = False
+        self.on_join: Callable[[], None] = lambda: None
+        """Called when a client has come."""
         self.closing = False
 
     # -- for the route ------------------------------------------------------------------------------------------
@@ -100,6 +102,7 @@ class Hub:
         self._clients.add(client)
         self._wanted.set()
         self._come.set()
+        self.on_join()
         missed = self._since(since)
         if missed is None:
             client.start_over()

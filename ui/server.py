@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from daemon.events import Bus
     from daemon.service import Service
     from daemon.settings import Settings
+    from daemon.wake import Wake
     from ui.routes import Route
 
 log = logging.getLogger(__name__)
@@ -51,19 +52,22 @@ class Page:
         settings: Callable[[], Settings],
         service: Callable[[], Service | None],
         started: Callable[[], bool],
+        changed: Wake,
         bus: Bus,
         clock: Clock,
         trouble: Callable[[RelayError | None], None],
     ) -> None:
         self.hub = Hub(bus, service, clock)
-        self.doors = Doors(service, settings, clock, settings().state)
+        self.doors = Doors(service, settings, clock, settings().state, changed)
         self.doors.on_end(lambda: self.hub.judge(self.doors.verdict))
+        self.doors.watched = lambda: bool(self.hub.clients)
+        self.hub.on_join = changed.set
         self.context = Context(settings=settings, service=service, started=started, hub=self.hub, clock=clock)
         self._settings = settings
         tls = Tls(settings, settings().state, clock)
         self.doors.own_certificate = tls.is_own
         self.places = Places(lambda: settings().ui.trusted_proxies)
-        self.listener = Listener(lambda: settings().ui.address, tls.context, trouble, clock, self.places)
+        self.listener = Listener(lambda: settings().ui.address, tls.context, trouble, clock, self.places, changed)
 
     async def run(self) -> None:
         """Serve until cancelled; then every live connection is told that the daemon goes away."""

@@ -7,6 +7,7 @@ transaction; what is sent is sent from the ledger.
 from __future__ import annotations
 
 import logging
+import math
 import os
 from collections import deque
 from dataclasses import replace
@@ -52,7 +53,7 @@ PATIENCE = 600.0
 LATE = 6 * 3600.0
 """Seconds by which a digest may be late, because the daemon did not run at its time."""
 EVERY = 20.0
-"""Seconds between two looks at the clock and at the list of hooks."""
+"""Seconds between two looks at the clock, where a summary of the day is wanted."""
 _DIGEST = "digest"
 
 
@@ -102,7 +103,7 @@ class Messages:
         while True:
             seen = bell.count
             if not heard:
-                await bell.wait(seen, EVERY)
+                await bell.wait(seen, math.inf)
                 continue
             taken = [heard.popleft() for _ in range(min(len(heard), AT_ONCE))]
             await anyio.to_thread.run_sync(self._teller.take, taken)
@@ -112,6 +113,7 @@ class Messages:
         """Have a courier for each channel that the settings name, and none else."""
         async with anyio.create_task_group() as group:
             while True:
+                seen = self._current.changed.count
                 wanted: dict[str, Hook | None] = {hooks.channel_of(hook): hook for hook in self._current.settings.hooks}
                 if self._teller.on:
                     wanted[NTFY] = None
@@ -122,11 +124,7 @@ class Messages:
                 for channel in wanted.keys() - self._couriers.keys():
                     self._couriers[channel] = anyio.CancelScope()
                     group.start_soon(self._carry, channel, self._couriers[channel])
-                settings = self._current.settings
-                for _ in range(int(EVERY)):
-                    await self._clock.sleep(1.0)
-                    if self._current.settings is not settings:
-                        break
+                await self._current.changed.wait(seen, math.inf)
 
     async def _carry(self, channel: str, scope: anyio.CancelScope) -> None:
         if channel == NTFY:
@@ -274,9 +272,11 @@ class Messages:
 
     async def _digests(self) -> None:
         while True:
-            if self._ntfy.digest and self._teller.on and await anyio.to_thread.run_sync(self.digest):
+            seen = self._current.changed.count
+            wanted = bool(self._ntfy.digest) and self._teller.on
+            if wanted and await anyio.to_thread.run_sync(self.digest):
                 self._wake.set()
-            await self._clock.sleep(EVERY)
+            await self._current.changed.wait(seen, EVERY if wanted else math.inf)
 
     def digest(self) -> bool:
         """Write down the day's summary where it is time for it and it has not been; tell whether. Blocking."""

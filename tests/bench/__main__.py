@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import lists, living, races, sweeping
+from tests.bench import latency, lists, living, races, sweeping
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, table
 from tests.bench.scene import PROGRAM
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Bench], Iterable[Figure]]] = {
     "race": races.figures,
-    "latency": living.latency_figures,
+    "latency": latency.figures,
     "idle": living.idle_figures,
     "memory": living.memory_figures,
     "sweep": sweeping.figures,

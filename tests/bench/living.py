@@ -1,20 +1,16 @@
-"""The running program: from quiet upload to placed photo, at rest, and with very many folders."""
+"""The running program with nothing to do, over a few folders and over very many."""
 
 from __future__ import annotations
 
 import contextlib
-import statistics
 import time
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from daemon.demo import samples
-from tests import uploads
 from tests.bench import measure
 from tests.bench.figures import Figure
-from tests.bench.scene import FOLDER, USER, Scene, photos_in
+from tests.bench.scene import Scene
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,15 +18,6 @@ if TYPE_CHECKING:
     from tests.bench.bench import Bench
 
 MIB = 1 << 20
-SETTLE = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Latency:
-    """Seconds from the end of an upload until the archive has it under its name, the settle time included."""
-
-    median: float
-    worst: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,25 +29,6 @@ class Rest:
     memory: int
     peak: int
     ready: float
-
-
-def latency(scene: Scene, count: int) -> Latency:
-    """Upload ``count`` photos one after another and wait for each in the archive."""
-    scene.make(settle=f"{SETTLE:.0f}s")
-    took = []
-    with scene.daemon():
-        for seed in range(count):
-            taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=seed)
-            photo = samples.jpeg(taken, seed, 2_000_000)
-            uploads.put(scene.data / USER, f"{FOLDER}/IMG_{seed:04}.jpg", photo, taken)
-            quiet = time.monotonic()
-            while photos_in(scene.archive) <= seed:
-                if time.monotonic() - quiet > 60:
-                    raise RuntimeError((scene.root / "log").read_text(errors="replace")[-3000:])
-                time.sleep(0.005)
-            took.append(time.monotonic() - quiet)
-    scene.remove()
-    return Latency(statistics.median(took), max(took))
 
 
 def at_rest(scene: Scene, directories: int, seconds: float) -> Rest:
@@ -110,14 +78,6 @@ def watches(wanted: int) -> Iterator[int]:
     finally:
         if raised:
             limit.write_text(str(before))
-
-
-def latency_figures(bench: Bench) -> Iterator[Figure]:
-    """Upload photo after photo and wait for each."""
-    count = bench.of(20, 8)
-    took = latency(Scene(bench.root / "scene", bench.root / "archive"), count)
-    yield Figure("settled to placed, in the middle", (took.median - SETTLE) * 1000, "ms", 50, runs=count)
-    yield Figure("settled to placed, the worst", (took.worst - SETTLE) * 1000, "ms", 200, runs=count)
 
 
 def idle_figures(bench: Bench) -> Iterator[Figure]:

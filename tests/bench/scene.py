@@ -50,8 +50,8 @@ class Scene:
         """The program's configuration file."""
         return self.root / "photon-relay.yaml"
 
-    def make(self, *, settle: str = "0s") -> None:
-        """Make the folders and the configuration."""
+    def make(self, *, settle: str = "0s", more: dict[str, Any] | None = None) -> None:
+        """Make the folders and the configuration; ``more`` are sections that stand in it besides or instead."""
         uploads.make_data_dir(self.data, [USER], samples_too=False)
         uploads.make_folders(self.source)
         uploads.make_folders(self.archive)
@@ -66,7 +66,7 @@ class Scene:
             "ui": {"listen": f"127.0.0.1:{port}"},
             "state": str(self.root / "state"),
         }
-        self.config.write_text(yaml.safe_dump(settings))
+        self.config.write_text(yaml.safe_dump(settings | (more or {})))
 
     def remove(self) -> None:
         """Take everything away."""

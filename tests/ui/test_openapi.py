@@ -56,6 +56,7 @@ def _application(folder: Path) -> web.Application:
     from daemon.clock import Clock
     from daemon.events import Bus
     from daemon.settings import Settings
+    from daemon.wake import Wake
     from ui.server import Page
 
     settings = Settings.model_validate({"state": str(folder)})
@@ -63,6 +64,7 @@ def _application(folder: Path) -> web.Application:
         settings=lambda: settings,
         service=lambda: None,
         started=lambda: False,
+        changed=Wake(),
         bus=Bus(),
         clock=Clock(),
         trouble=lambda _error: None,

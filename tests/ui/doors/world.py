@@ -17,6 +17,7 @@ from daemon.events import Bus
 from daemon.ledger.ledger import Ledger
 from daemon.service.doors import Registers
 from daemon.settings import Settings
+from daemon.wake import Wake
 from ui import security
 from ui.api.errors import errors
 from ui.doors import WHO, Doors, middlewares, routes
@@ -89,7 +90,7 @@ class World:
         self.config = Config(self)
         self.up = True
         self.restarted()
-        self.doors = Doors(self.service, lambda: self.settings, self.clock, str(state))
+        self.doors = Doors(self.service, lambda: self.settings, self.clock, str(state), Wake())
         self.seen: list[str] = []
         self.port = 0
         self.sockets = AsyncExitStack()
