@@ -13,6 +13,7 @@ from daemon.current import Current
 from daemon.docker.engine import Engine
 from daemon.errors import RelayError
 from daemon.events import Bus
+from daemon.files.faults import in_words
 from daemon.files.kinds import extension_of
 from daemon.files.opening import file_below
 from daemon.files.taken import content_identifier
@@ -71,7 +72,7 @@ class App:
         self.bus = bus or Bus()
         self.wake = Wake()
         self.issues = Issues(self.bus, clock)
-        self.supervisor = Supervisor(self.issues, clock)
+        self.supervisor = Supervisor(self.issues, clock, in_words)
         self.engine = Engine()
         self.occ = make_occ(settings.nextcloud.occ, clock, self.engine)
         self.prism: PhotoPrism | None = None

@@ -19,6 +19,7 @@ import anyio.to_thread
 from daemon.app import App, know_secrets, needs_new_parts, serve_page
 from daemon.control import ControlServer
 from daemon.errors import ConfigError, NeedsPerson, Transient
+from daemon.files.faults import told
 from daemon.front import Front
 from daemon.ledger.ledger import Ledger
 from daemon.logs import set_up
@@ -48,8 +49,10 @@ class StateLock:
     """One daemon for a state folder: an flock that ends with its process, however that ends."""
 
     def __init__(self, state: str) -> None:
-        os.makedirs(state, mode=0o700, exist_ok=True)
-        self._fd = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        with told("making the folder", state):
+            os.makedirs(state, mode=0o700, exist_ok=True)
+        with told("opening the lock", f"{state}/lock"):
+            self._fd = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

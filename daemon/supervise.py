@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import anyio
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+InWords: TypeAlias = "Callable[[Exception, str], RelayError | None]"
+
 LONG = 600.0
 """A loop that ran for so many seconds before it crashed starts its pauses anew."""
 WELL = 60.0
@@ -26,11 +28,15 @@ WELL = 60.0
 
 
 class Supervisor:
-    """Runs named loops; one task group owns them all."""
+    """Runs named loops; one task group owns them all.
 
-    def __init__(self, issues: Issues, clock: Clock) -> None:
+    ``in_words`` gives the project's own error for what a disk said that no part has put into words, else ``None``.
+    """
+
+    def __init__(self, issues: Issues, clock: Clock, in_words: InWords = lambda _error, _doing: None) -> None:
         self._issues = issues
         self._clock = clock
+        self._in_words = in_words
         self.running: dict[str, bool] = {}
 
     async def keep(self, name: str, loop: Callable[[], Awaitable[None]]) -> None:
@@ -43,7 +49,7 @@ class Supervisor:
             try:
                 await self._run(name, loop, told)
             except Exception as error:
-                told = _told(name, error)
+                told = self._told(name, error)
                 if told.code == "task.crashed":
                     log.exception("the loop %s crashed", name)
                 self._issues.report(name, told)
@@ -73,15 +79,17 @@ class Supervisor:
         if any(issue.about == name and issue.code == code for issue in self._issues.all()):
             self._issues.clear(name)
 
-
-def _told(name: str, error: Exception) -> RelayError:
-    """Give an error of ours as it is, also from inside a group, and a fault of the program in words."""
-    while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
-        error = error.exceptions[0]
-    if isinstance(error, RelayError):
-        return error
-    return NeedsPerson(
-        "task.crashed",
-        f"the part {name} stopped with a fault of the program ({type(error).__name__}: {shown(str(error))})",
-        hint="it is started again; please report it with the lines in the log",
-    )
+    def _told(self, name: str, error: Exception) -> RelayError:
+        """Give an error of ours as it is, also from inside a group, and a fault of the program in words."""
+        while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
+            error = error.exceptions[0]
+        if isinstance(error, RelayError):
+            return error
+        said = self._in_words(error, f"the part {name} worked with")
+        if said is not None:
+            return said
+        return NeedsPerson(
+            "task.crashed",
+            f"the part {name} stopped with a fault of the program ({type(error).__name__}: {shown(str(error))})",
+            hint="it is started again; please report it with the lines in the log",
+        )

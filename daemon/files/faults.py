@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 _FULL = {errno.ENOSPC, errno.EDQUOT}
 _PERMISSION = {errno.EACCES, errno.EPERM}
 _BUSY = {errno.EBUSY, errno.EAGAIN, errno.ETXTBSY}
+# A disk that fails, a share or FUSE process that has gone.
+_FAILING = {errno.EIO, errno.ENODEV, errno.ENXIO, errno.ENOTCONN, errno.ESTALE, errno.EREMOTEIO, errno.EUCLEAN}
+_OF_A_DISK = _FULL | _PERMISSION | _FAILING | {errno.EROFS, errno.EBUSY}
 
 
 def disk_fault(error: OSError, doing: str, path: str) -> RelayError:
@@ -68,6 +71,18 @@ _REFUSALS = {
     errno.ENAMETOOLONG: ("file.name", "{} has a name that is too long for the file system."),
     errno.EFBIG: ("file.too_large", "{} is larger than the file system can hold."),
 }
+
+
+def in_words(error: Exception, doing: str) -> RelayError | None:
+    """Give the project's own error for what a disk said and no step has put into words; ``None`` for anything else.
+
+    The last net, for loops: a call that was thought never to fail must not turn a full or dying disk into a fault of
+    the program. What says nothing about a disk (a name that is not there, a wrong argument) stays a fault.
+    """
+    if isinstance(error, OSError) and error.errno in _OF_A_DISK:
+        where = error.filename if isinstance(error.filename, str) else "a file"
+        return disk_fault(error, doing, where)
+    return None
 
 
 @contextmanager

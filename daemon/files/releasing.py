@@ -171,7 +171,7 @@ def _already_there(to_fd: int, name: str, source: os.stat_result, digest: str) -
         if found is None:
             return None
         # One inode under both names is not a second copy: then the bytes are there as soon as the hidden name goes.
-        if found.st_size == source.st_size and found.st_mtime_ns == source.st_mtime_ns:
+        if (found.st_size, Fingerprint.of(found).mtime_ns) == (source.st_size, Fingerprint.of(source).mtime_ns):
             with suppress(Refused), open_regular(to_fd, candidate) as other:
                 if hash_only_blake3(other.fd) == digest:
                     with told("syncing", path_of(to_fd, candidate)):

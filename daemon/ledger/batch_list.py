@@ -53,8 +53,8 @@ class BatchList:
 
     def _sum(self, batch: Batch) -> BatchSum:
         found = self._store.rows(
-            "SELECT user, COUNT(*) photos, SUM(size) bytes, SUM(duplicate_of IS NOT NULL) duplicates,"
-            " SUM(state = 'restored') restored, SUM(state = 'held') held"
+            "SELECT user, COUNT(*) photos, CAST(TOTAL(size) AS INTEGER) bytes,"
+            " SUM(duplicate_of IS NOT NULL) duplicates, SUM(state = 'restored') restored, SUM(state = 'held') held"
             " FROM photos WHERE batch_id = ? GROUP BY user ORDER BY user",
             (batch.id,),
         )

@@ -224,7 +224,10 @@ class Photos:
 
     def sum_of_batch(self, batch_id: int) -> tuple[int, int]:
         """Give how many photos a batch has, and their bytes."""
-        row = self._store.row("SELECT COUNT(*), COALESCE(SUM(size), 0) FROM photos WHERE batch_id = ?", (batch_id,))
+        # TOTAL and not SUM: two sparse files of 8 EiB, which cost their owner nothing, are more than its 64 bits hold.
+        row = self._store.row(
+            "SELECT COUNT(*), CAST(TOTAL(size) AS INTEGER) FROM photos WHERE batch_id = ?", (batch_id,)
+        )
         return (int(row[0]), int(row[1])) if row else (0, 0)
 
     def last_ended(self, limit: int) -> list[Photo]:

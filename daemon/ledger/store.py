@@ -15,6 +15,13 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
 
+# The low byte is the kind; what stands above it says more closely what failed (SQLITE_IOERR_SHMSIZE).
+_DISK = {
+    *(sqlite3.SQLITE_PERM, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR),
+    *(sqlite3.SQLITE_FULL, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PROTOCOL),
+}
+
+
 class Store:
     """SQLite with the two things that the ledger needs of it: transactions that last, and calls from any thread.
 
@@ -34,12 +41,23 @@ class Store:
                 self._connection.close()
                 raise
         except sqlite3.DatabaseError as error:
+            if _of_the_disk(error):
+                # Nobody may throw a ledger away because its disk is full.
+                raise self._unwritable(error) from error
             raise NeedsPerson(
                 "ledger.damaged",
                 f"the ledger {path} cannot be read: {error}",
                 hint="put back a copy of the state folder; without one, move ledger.db* away: what stands in the"
                 " users' folders then is left alone until you say otherwise",
             ) from error
+
+    def _unwritable(self, error: sqlite3.Error) -> Transient:
+        return Transient(
+            "ledger.unwritable",
+            f"the ledger {self.path} cannot be written: {error}",
+            hint="see that the disk of the state folder is not full, not read-only, not failing and not a network"
+            " share; leave the ledger where it is",
+        )
 
     def _prepare(self) -> None:
         self._connection.row_factory = sqlite3.Row
@@ -72,27 +90,38 @@ class Store:
                 try:
                     yield self._connection
                 except BaseException:
-                    self._connection.execute("ROLLBACK")
+                    if self._connection.in_transaction:  # else SQLite has undone it by itself: the disk is full
+                        self._connection.execute("ROLLBACK")
                     raise
                 self._connection.execute("COMMIT")
             except sqlite3.OperationalError as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
-                raise Transient(
-                    "ledger.unwritable",
-                    f"the ledger {self.path} cannot be written: {error}",
-                    hint="see that the disk of the state folder is not full, not read-only and not a network share",
-                ) from error
+                raise self._unwritable(error) from error
             finally:
                 self._depth = 0
 
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Give all rows of a query; inside :meth:`write` it sees that transaction."""
-        with self._lock:
+        with self._lock, self._reading():
             return self._connection.execute(sql, arguments).fetchall()
 
     def row(self, sql: str, arguments: Sequence[Any] = ()) -> sqlite3.Row | None:
         """Give the first row of a query, or ``None``."""
-        with self._lock:
+        with self._lock, self._reading():
             found: sqlite3.Row | None = self._connection.execute(sql, arguments).fetchone()
             return found
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if self._depth or not _of_the_disk(error):  # inside a transaction its end says so
+                raise
+            raise self._unwritable(error) from error
+
+
+def _of_the_disk(error: sqlite3.Error) -> bool:
+    """Tell whether it is the disk that is full, read-only, busy or failing, and not the file that is damaged."""
+    return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DISK

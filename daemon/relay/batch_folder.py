@@ -69,9 +69,15 @@ def fill(
             under_way.done(*group)
             return found
 
-        with ThreadPoolExecutor(max(1, workers), "place") as pool:
-            for found in pool.map(one, groups):
-                trouble |= found
+        try:
+            with ThreadPoolExecutor(max(1, workers), "place") as pool:
+                for found in pool.map(one, groups):
+                    trouble |= found
+        except BaseException:
+            # What was copied so far would only keep a full disk full; the next try begins anew in any case.
+            with suppress(RelayError, OSError):
+                sweep(import_root, HIDDEN + batch)
+            raise
         for subfolder in subfolders:
             with directory_below(root, subfolder) as folder:
                 sync_dir(folder)

@@ -15,6 +15,8 @@ import anyio
 import anyio.to_thread
 
 from daemon.errors import Refused, RelayError, Transient
+from daemon.files.faults import in_words
+from daemon.files.hashing import LIMIT
 from daemon.files.names import word
 from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
@@ -274,7 +276,10 @@ class Pipeline:
             if batch.state is BatchState.PLACED:
                 batch = await self._import(batch)
             await self._prove(batch)
-        except RelayError as error:
+        except (RelayError, OSError) as raised:
+            error = raised if isinstance(raised, RelayError) else in_words(raised, f"batch {batch.name} worked with")
+            if error is None:
+                raise
             await anyio.to_thread.run_sync(self._batch_waits, batch.id, error)
             waits = await anyio.to_thread.run_sync(self._has_work, batch)
             # Where all are proved, and only a rest could not be taken away, no other batch is kept waiting.
@@ -350,8 +355,15 @@ class Pipeline:
         return await self._as(batch, BatchState.PLACED)
 
     async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
-        """Give what there is room for: one film that is larger than the disk must not keep all others waiting."""
-        groups = sorted(groups_of(settled), key=_size)
+        """Give what there is room for: one film that is larger than the disk must not keep all others waiting.
+
+        What is larger than anything that may be relayed (a sparse file costs nothing) is given too: it is refused
+        without being read, and does not wait for room that no disk has.
+        """
+        endless: list[list[Photo]] = []
+        groups: list[list[Photo]] = []
+        for group in sorted(groups_of(settled), key=_size):
+            (endless if any(photo.fingerprint.size > LIMIT for photo in group) else groups).append(group)
         fits, over, full = 0, len(groups) + 1, None
         tried = len(groups)
         while over - fits > 1:
@@ -364,11 +376,11 @@ class Pipeline:
                 over, full = tried, error
             tried = (fits + over) // 2
         if full is not None:
-            if not fits:
+            if not fits and not endless:
                 raise full
             for group in groups[fits:]:
                 await anyio.to_thread.run_sync(self._group_waits, group, full)
-        ids = {photo.id for group in groups[:fits] for photo in group}
+        ids = {photo.id for group in (*groups[:fits], *endless) for photo in group}
         return [photo for photo in settled if photo.id in ids]
 
     def _group_waits(self, group: Sequence[Photo], error: RelayError) -> None:

@@ -142,7 +142,8 @@ class Release:
         root = target[: len(target) - len(_below_parent(photo))].rstrip("/")
         with made_dirs(home, root, mode=0o755) as fd, suppress(FileExistsError):
             # Galleries pass over a folder with this file in it; the photos would else be there twice.
-            mark = os.open(".nomedia", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd)
+            with told("making .nomedia in", path_of(fd)):
+                mark = os.open(".nomedia", os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=fd)
             try:
                 own_like(mark, fd)
             finally:
@@ -203,7 +204,7 @@ class Release:
     def _not_the_archive_itself(self, photo: Photo, found: os.stat_result) -> None:
         """Raise where the original and the archive's copy are one file: a folder mounted or configured twice."""
         before, root = photo.archive_fingerprint, self._archive.root
-        if before is None or not root or before.inode != found.st_ino:
+        if before is None or not root or before.inode != Fingerprint.of(found).inode:
             return
         with suppress(Refused), file_below(root, photo.archived_as) as archived:
             if os.path.samestat(archived.status, found):

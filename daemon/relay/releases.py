@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from daemon.errors import RelayError, Transient
+from daemon.files.faults import in_words
 from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.release import of_nextcloud_itself, worth_waiting
@@ -102,9 +103,12 @@ class Releases:
             error = raised
             await self._not_released(photo, error)
         except Exception as fault:
-            log.exception("%s of %s could not be released", shown(photo.path), photo.user)
-            words = f"a fault of the program kept {shown(photo.name)} of {photo.user} from being released"
-            error = Transient("task.crashed", f"{words} ({type(fault).__name__})")
+            said = in_words(fault, f"releasing {shown(photo.name)} of {photo.user}, in")
+            if said is None:
+                log.exception("%s of %s could not be released", shown(photo.path), photo.user)
+                words = f"a fault of the program kept {shown(photo.name)} of {photo.user} from being released"
+                said = Transient("task.crashed", f"{words} ({type(fault).__name__})")
+            error = said
             await self._not_released(photo, error)
         return error
 

@@ -7,6 +7,7 @@ that no watch can take it for a new upload.
 
 from __future__ import annotations
 
+import logging
 import os
 from contextlib import suppress
 from typing import TYPE_CHECKING
@@ -15,6 +16,7 @@ import anyio.to_thread
 from blake3 import blake3
 
 from daemon.errors import NeedsPerson, Refused, RelayError
+from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import hidden_name, numbered, word
 from daemon.files.opening import file_below, look
@@ -31,6 +33,8 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.relay.archive import Archive
+
+log = logging.getLogger(__name__)
 
 _MOST_NUMBERS = 1000
 _RESTORABLE = frozenset({State.DONE, State.RELEASED, State.RESTORED})
@@ -62,6 +66,9 @@ class Restore:
         if standing is not None:
             await anyio.to_thread.run_sync(self._kept, photo, standing, who)
             return photo.path
+        if photo.hidden and photo.state is not State.RESTORED:
+            # An earlier try could not sweep its copy: the disk had failed.
+            await anyio.to_thread.run_sync(self._drop, photo, photo.hidden)
         hidden = hidden_name(photo.name, word(16))
         await anyio.to_thread.run_sync(lambda: self._ledger.photos.put(photo.id, hidden=hidden))
         try:
@@ -139,7 +146,8 @@ class Restore:
 
     def _create(self, photo: Photo, hidden: str) -> int:
         with self._folder(photo) as folder:
-            fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
+            with told("making", path_of(folder, hidden)):
+                fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
             own_like(fd, folder)
             return fd
 
@@ -205,17 +213,26 @@ class Restore:
         now = self._ledger.photos.get(photo.id)
         if now is not None and now.state is State.RESTORED:
             return
-        with suppress(RelayError), self._folder(photo) as folder, suppress(FileNotFoundError):
-            os.unlink(hidden, dir_fd=folder)
+        try:
+            with self._folder(photo) as folder, suppress(FileNotFoundError), told("sweeping", path_of(folder, hidden)):
+                os.unlink(hidden, dir_fd=folder)
+        except Refused:
+            pass  # its folder has gone, and the copy with it
+        except RelayError as error:
+            # Its name stays in the ledger: the next start sweeps it.
+            log.warning("the unfinished copy of %s of %s stays for now: %s", shown(photo.name), photo.user, error)
+            return
         self._ledger.photos.put(photo.id, hidden="")
 
 
 def _write_all(fd: int, block: bytes) -> None:
     view = memoryview(block)
-    while view:
-        view = view[os.write(fd, view) :]
+    with told("writing", path_of(fd)):
+        while view:
+            view = view[os.write(fd, view) :]
 
 
 def _finish(fd: int, mtime_ns: int) -> None:
-    os.utime(fd, ns=(mtime_ns, mtime_ns))
-    os.fsync(fd)
+    with told("finishing", path_of(fd)):
+        os.utime(fd, ns=(mtime_ns, mtime_ns))
+        os.fsync(fd)

@@ -11,6 +11,7 @@ from daemon.clock import iso
 from daemon.errors import NeedsPerson, RelayError
 from daemon.files.kinds import category_of
 from daemon.files.opening import directory_below, look
+from daemon.fingerprint import inode_of
 from daemon.ledger.model import State
 from daemon.service.again import RETRIABLE, can_be_restored, try_again
 from daemon.service.export import Export
@@ -258,4 +259,4 @@ def _stands(root: str, path: str, size: int, inode: int | None = None) -> bool |
             found = look(fd, name)
     except RelayError as error:
         return False if error.code == "file.vanished" else None
-    return found is not None and found.st_size == size and inode in {None, found.st_ino}
+    return found is not None and found.st_size == size and inode in {None, inode_of(found)}

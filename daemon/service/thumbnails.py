@@ -17,6 +17,7 @@ import anyio.to_thread
 from daemon.errors import RelayError
 from daemon.files.exif import jpeg_thumbnail
 from daemon.files.opening import file_below
+from daemon.fingerprint import inode_of
 from daemon.ledger.model import State
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class Thumbnails:
             try:
                 with file_below(root, path) as opened:
                     status = opened.status
-                    if status.st_size != photo.fingerprint.size or inode not in {None, status.st_ino}:
+                    if status.st_size != photo.fingerprint.size or inode not in {None, inode_of(status)}:
                         continue
                     picture = jpeg_thumbnail(opened.fd) or _whole(opened.fd, status.st_size)
             except RelayError:

@@ -110,7 +110,7 @@ class World:
         self.imports, self.originals = folder / "import", folder / "originals"
         self.config, self.log = folder / "photon-relay.yaml", folder / "daemon.log"
         for made in (self.imports, self.originals):
-            made.mkdir()
+            made.mkdir(exist_ok=True)
         self.users = list(users)
         uploads.make_data_dir(self.data, [*users, "admin"], samples_too=samples_too)
         self.occ = StandInOcc(self.data, folder / "occ.json", {self.originals: "/Album"})
