@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 from datetime import UTC, datetime
@@ -82,7 +83,13 @@ class House(World):
 
     def until_said(self, code: str, seconds: float = 20.0) -> None:
         """Wait until the page says so."""
-        self.until(lambda: code in self.codes(), f"{code} said on the page", seconds)
+
+        def said() -> bool:
+            with contextlib.suppress(OSError):  # it is not served yet
+                return code in self.codes()
+            return False
+
+        self.until(said, f"{code} said on the page", seconds)
 
     def in_place(self, user: str = "alice") -> dict[str, str]:
         """Give the BLAKE3 of each file in a user's watched folder."""
@@ -97,7 +104,10 @@ class House(World):
         return sorted(
             digest(path.read_bytes())
             for path in self.originals.rglob("*")
-            if path.is_file() and not path.name.startswith((".photon-relay", BALLAST))
+            if path.is_file()
+            and not any(
+                part.startswith((".photon-relay", BALLAST)) for part in path.relative_to(self.originals).parts
+            )
         )
 
     def until_relayed(self, seconds: float = 30.0) -> None:
