@@ -91,6 +91,7 @@ class App:
             clock=clock,
             announces_partner=announces_partner,
             homes_seen=self._homes_seen,
+            data_seen=self._data_seen,
         )
         self.pipeline = Pipeline(
             ledger=ledger,
@@ -189,6 +190,13 @@ class App:
     async def _homes_seen(self, homes: frozenset[str]) -> None:
         if await self.homekeeper.seen(homes):
             self.watch.set_folders(self.homekeeper.included())
+
+    def _data_seen(self, error: RelayError | None) -> None:
+        """Say that the data directory has gone away under way, or is back."""
+        if error is None:
+            self.issues.clear("data")
+        else:
+            self.issues.report("data", error)
 
     async def _look_again(self, user: str, path: str) -> None:
         await self.watch.look_again(user, path)

@@ -15,6 +15,7 @@ from anyio import CapacityLimiter, to_thread
 
 from daemon.clock import Clock
 from daemon.errors import RelayError
+from daemon.files.faults import disk_fault
 from daemon.nextcloud import homes
 from daemon.text import shown
 from daemon.watch import filesystems, limits, media, tree, users
@@ -60,7 +61,8 @@ class Watch:
 
     ``included`` gives the users to watch and their folders (relative to ``files/``) at the start; later
     ``set_folders`` does. ``announces_partner(files_root, path)`` reads whether a lone photo names a partner; it runs
-    in a thread. ``homes_seen`` is called with everybody who has a home, at first and when that changes.
+    in a thread. ``homes_seen`` is called with everybody who has a home, at first and when that changes, ``data_seen``
+    with what keeps the data directory from being looked at, and with ``None`` when it is in its place again.
     """
 
     def __init__(
@@ -73,6 +75,7 @@ class Watch:
         clock: Clock | None = None,
         announces_partner: Callable[[str, str], bool] = lambda _root, _path: False,
         homes_seen: Callable[[frozenset[str]], Awaitable[None]] | None = None,
+        data_seen: Callable[[RelayError | None], None] = lambda _: None,
         limiter: CapacityLimiter | None = None,
     ) -> None:
         self._options = options
@@ -82,6 +85,7 @@ class Watch:
         self._clock = clock or Clock()
         self._announces = announces_partner
         self._homes_seen = homes_seen
+        self._data_seen = data_seen
         self._limiter = limiter or CapacityLimiter(4)
         self._rules = self._rules_for({})
         self._ripener = self._new_ripener(options)
@@ -261,9 +265,11 @@ class Watch:
                 if not self._problem:
                     await self._sink.suspicion(f"the data directory cannot be looked at: {shown(str(error))}")
                 self._problem = str(error)
+                self._data_seen(error if isinstance(error, RelayError) else disk_fault(error, "listing", self._root))
             else:
                 if self._problem:
                     self._problem = ""
+                    self._data_seen(None)
                     self.suspect("the data directory is back")
                 await self._apply(plan)
             with anyio.move_on_after(self._options.look):

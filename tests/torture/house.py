@@ -81,6 +81,10 @@ class House(World):
             lamp["code"] for lamp in now["lamps"] if lamp.get("code")
         }
 
+    def issues(self) -> set[str]:
+        """Give the codes of the issues that are open: those that people are sent a message about."""
+        return {one["code"] for one in self.snapshot_of_page()["issues"]}
+
     def until_said(self, code: str, seconds: float = 20.0) -> None:
         """Wait until the page says so."""
 
@@ -105,9 +109,7 @@ class House(World):
             digest(path.read_bytes())
             for path in self.originals.rglob("*")
             if path.is_file()
-            and not any(
-                part.startswith((".photon-relay", BALLAST)) for part in path.relative_to(self.originals).parts
-            )
+            and not any(part.startswith((".photon-relay", BALLAST)) for part in path.relative_to(self.originals).parts)
         )
 
     def until_relayed(self, seconds: float = 30.0) -> None:
