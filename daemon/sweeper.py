@@ -68,8 +68,8 @@ class Sweeper:
             while (left := self._next - self._clock.wall()) > 0:
                 # In steps: the wall clock may be set, the machine may have slept.
                 await self._wait(min(left, STEP))
-                if self._wanted() != wanted:
-                    break
+                if self._wanted() != wanted or self._next - self._clock.wall() > left:
+                    break  # other settings, or the clock was set back: the next sweep is not a day away for that
             else:
                 await self.now("schedule", None, full=self._is_full_due())
 

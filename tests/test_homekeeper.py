@@ -206,6 +206,24 @@ async def test_a_sweep_at_the_start_and_then_by_the_schedule(world: World) -> No
     assert 2 * 3600 <= world.clock.time - began < 3.2 * 3600
 
 
+async def test_a_clock_that_is_set_back_keeps_no_sweep_waiting(world: World) -> None:
+    watch: Any = PlayedWatch(world)
+    world.change(**OFF, watch={"sweep": "every 1h"})
+    sweeper = Sweeper(watch, world.ledger, world.current, world.bus, world.clock)
+    async with anyio.create_task_group() as group:
+        group.start_soon(sweeper.by_schedule)
+        with anyio.fail_after(10):
+            while len(watch.swept) < 2:
+                await anyio.sleep(0.001)
+            world.clock.time -= 30 * 24 * 3600
+            back = world.clock.time
+            seen = len(watch.swept)
+            while len(watch.swept) < seen + 1:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    assert world.clock.time - back < 2.2 * 3600
+
+
 async def test_one_sweep_a_day_trusts_nothing_and_the_others_look_at_what_waits_by_name(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:

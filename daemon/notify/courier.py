@@ -96,7 +96,9 @@ class Courier:
         if stale:
             log.warning("%s: %d messages were too old to be told and were dropped", self.channel, stale)
         parcel = outbox.first(self.channel, now)
-        if parcel is not None and parcel.not_before <= now:
+        # None that was tried is put off for longer than that: then the clock has been set back since.
+        far = parcel is not None and parcel.attempts > 0 and parcel.not_before > now + 2 * LONGEST
+        if parcel is not None and (parcel.not_before <= now or far):
             outbox.attempted(parcel.id)
             return replace(parcel, attempts=parcel.attempts + 1), 0.0
         due = parcel.not_before if parcel is not None else outbox.next_due(self.channel)

@@ -26,6 +26,7 @@ from daemon.photoprism.answers import (
     seconds_left,
     shown_hashes,
 )
+from daemon.photoprism.patience import while_it_answers
 from daemon.photoprism.transport import FIRST_PAUSE, RIGHTS_HINT, URL_HINT, Transport
 from daemon.text import shown
 
@@ -141,13 +142,8 @@ class PhotoPrism:
         if not IMPORTABLE.fullmatch(path) or len(path) > 512:
             raise ValueError("an import folder must be of the form [a-z]+(/[a-z]+)*")
         started = self._clock.monotonic()
-        status, data = await self._http.call(
-            "POST",
-            f"import/{path}",
-            body={"path": path, "move": True, "albums": list(albums)},
-            timeout=timeout,
-            unanswered="import",
-        )
+        body = {"path": path, "move": True, "albums": list(albums)}
+        status, data = await self._work("import", f"import/{path}", body, timeout)
         if status != 200:
             raise self._http.odd(status)
         message = self._understood(_message, data, status)
@@ -170,10 +166,18 @@ class PhotoPrism:
                 hint="index that folder on PhotoPrism's own page (Library, Index), or rename it",
             )
         body = {"path": clean, "rescan": False, "cleanup": False}
-        status, data = await self._http.call("POST", "index", body=body, timeout=timeout, unanswered="index")
+        status, data = await self._work("index", "index", body, timeout)
         if status != 200:
             raise self._http.odd(status)
         self._understood(_message, data, status)
+
+    async def _work(self, work: str, path: str, body: dict[str, Any], seconds: float) -> tuple[int, Any]:
+        """Ask for work that is answered when it is done; give up on it where PhotoPrism answers nothing else."""
+        call = self._http.call("POST", path, body=body, timeout=seconds, unanswered=work)
+        answer = await while_it_answers(call, lambda: self._http.call("GET", "status", with_token=False))
+        if answer is None:
+            raise self._http.unanswered(work, "it does not answer anything else either")
+        return answer
 
     @asynccontextmanager
     async def download(self, sha1: str) -> AsyncIterator[AsyncIterator[bytes]]:

@@ -15,6 +15,7 @@ import aiohttp
 from yarl import URL
 
 from daemon.errors import ConfigError, Transient
+from daemon.photoprism.patience import lasting_socket
 from daemon.text import shown, span_in_words
 
 if TYPE_CHECKING:
@@ -86,7 +87,9 @@ class Transport:
         A connection that PhotoPrism closed meanwhile fails in a way that leaves open whether a POST arrived.
         """
         if fresh not in self._sessions or self._sessions[fresh].closed:
-            connector = aiohttp.TCPConnector(force_close=True) if fresh else aiohttp.TCPConnector(limit=16)
+            connector = aiohttp.TCPConnector(
+                force_close=fresh, limit=100 if fresh else 16, socket_factory=lasting_socket
+            )
             self._sessions[fresh] = aiohttp.ClientSession(
                 connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers={"User-Agent": "photon-relay"}
             )
@@ -224,7 +227,8 @@ class Transport:
             "photoprism.odd_answer", f"{self.place} gave {what} (status {status})", hint=hint, retry_after=60.0
         )
 
-    def _unanswered(self, work: str, why: str) -> Transient:
+    def unanswered(self, work: str, why: str) -> Transient:
+        """Give the error for work that was asked for and may be going on."""
         return Transient(
             f"photoprism.{work}_unanswered",
             f"PhotoPrism at {self.place} was asked to {work}, but its answer did not come: {why}; "
@@ -238,7 +242,7 @@ class Transport:
         never_sent = isinstance(fault, (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError))
         why = _in_words(fault, limit)
         if unanswered and not never_sent:
-            return self._unanswered(unanswered, why)
+            return self.unanswered(unanswered, why)
         return Transient(
             "photoprism.unreachable",
             f"PhotoPrism at {self.place} cannot be reached: {why}; photos wait where they are, it is tried again",
@@ -282,7 +286,7 @@ class Transport:
                 retry_after=4.0,
             )
         if status >= 500 and unanswered:
-            return self._unanswered(unanswered, f"status {status}")
+            return self.unanswered(unanswered, f"status {status}")
         if status >= 500:
             return Transient(
                 "photoprism.unreachable",

@@ -208,8 +208,8 @@ class Examine:
                     return []
                 if finding.verdict is Verdict.PROVED:
                     content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3 or b"")
-                    # 0: the archive had it before this program came.
-                    columns["duplicate_of"] = content.photo_id if content else 0
+                    # 0: the archive had it before this program came, or before this try: no photo is its own twin.
+                    columns["duplicate_of"] = content.photo_id if content and content.photo_id != photo.id else 0
                 elif finding.verdict is Verdict.HIDDEN:
                     hidden = NeedsPerson(
                         "archive.hidden",

@@ -16,7 +16,7 @@ from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, publish, rename_noreplace, sync_dir
 from daemon.files.template import fill
 from daemon.relay import originals
-from daemon.relay.archive import Finding, Verdict
+from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.relay.batch import main_of
 from daemon.relay.presence import really
 from daemon.relay.room import need_room
@@ -98,20 +98,11 @@ class FolderArchive:
                 self._copy(photo, wanted[photo.id], _temporary(batch, photo))
                 made[photo.id] = wanted[photo.id]
         except RelayError as error:
-            with suppress(RelayError, OSError):
-                self._drop(batch, group, wanted)
+            self._drop(batch, group, wanted)
             if error.code in _WHOLE:
                 raise
             return {next(photo.id for photo in group if photo.id not in made): error}
-        try:
-            self._publish(batch, group, wanted)
-        except RelayError as error:
-            if error.code in _WHOLE:
-                raise
-            # What has its name by now is found there, by its bytes, when the group comes again.
-            with suppress(RelayError, OSError):
-                self._drop(batch, group, wanted)
-            return {group[0].id: error}
+        self._publish(batch, group, wanted)
         return {}
 
     def _wanted(self, group: Sequence[Photo], beside: list[Photo]) -> dict[int, str]:
@@ -190,14 +181,11 @@ class FolderArchive:
         return True
 
     def _is_there(self, photo: Photo, path: str) -> bool:
-        """Tell whether these bytes have this name already; a file that may not be read is another one.
-
-        Where the disk fails nobody can tell: it may well be ours, and under a second name it would be there twice.
-        """
+        """Tell whether these bytes have this name already; a file that cannot be read is another one."""
         try:
             return originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"") is not None
         except RelayError as error:
-            if error.code != "disk.permission":
+            if not of_one_file(error):
                 raise
             return False
 
@@ -237,15 +225,19 @@ class FolderArchive:
 
     async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
         """Tell for each member what stands in the archive, reading every byte."""
-        return {photo.id: await anyio.to_thread.run_sync(self._prove, photo) for photo in group}
+        paths = {photo.id: photo.archived_as for photo in group}
+        findings = {}
+        for photo in group:
+            # One whose bytes another member brings is not placed itself.
+            path = photo.archived_as or paths.get(photo.duplicate_of or 0, "")
+            findings[photo.id] = await anyio.to_thread.run_sync(self._prove, photo, path)
+        return findings
 
-    def _prove(self, photo: Photo) -> Finding:
-        if not photo.archived_as:
+    def _prove(self, photo: Photo, path: str) -> Finding:
+        if not path:
             return self._known(photo)
-        found = originals.same_bytes(self.root, photo.archived_as, photo.fingerprint.size, photo.blake3 or b"")
-        if found is not None:
-            return Finding(Verdict.PROVED, photo.archived_as, found)
-        return Finding(Verdict.BROKEN, photo.archived_as)
+        found = originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"")
+        return Finding(Verdict.PROVED, path, found) if found is not None else Finding(Verdict.BROKEN, path)
 
     async def still(self, photo: Photo) -> bool:
         """Tell whether the archived file is still the one that was proved."""

@@ -316,7 +316,10 @@ class PhotoPrismArchive:
             )
             return await anyio.to_thread.run_sync(same) is not None
         row = await self._client.lookup(_hex(photo))
-        return row is not None and row.in_originals and row.name == photo.archived_as
+        if row is None or not row.in_originals or row.name != photo.archived_as:
+            return False
+        # The row outlives its file: somebody may have deleted or changed that meanwhile, so it is fetched once more.
+        return (await self._prove_by_download(photo, row)).verdict is not Verdict.BROKEN
 
     def durable_after(self, finding: Finding) -> float:
         """Give 0 where we have synced the archived file ourselves, else the time the kernel there may take."""

@@ -337,7 +337,7 @@ class Pipeline:
         if albums:
             # But never two of the same bytes in one import: PhotoPrism's workers would race for them.
             mine = {photo.id for group in groups for photo in group}
-            twins = [group for group in new if any(photo.duplicate_of in mine for photo in group)]
+            twins = [group for group in new if any(p.duplicate_of in mine - {one.id for one in group} for p in group)]
             await anyio.to_thread.run_sync(self._later, twins)
             new = [group for group in new if group not in twins]
         trouble: dict[int, RelayError] = {}
@@ -345,12 +345,12 @@ class Pipeline:
             await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
             late = await anyio.to_thread.run_sync(self._companions, new)
             self.under_way.begin(batch.id, "place", [photo for group in new for photo in group])
-            trouble = await self._archive.place(batch, new, late)
+            trouble = await self._archive.place(batch, [_once(group) for group in new], late)
         for group in new:
             if any(photo.id in trouble for photo in group):
                 await anyio.to_thread.run_sync(self._not_placed, group, trouble)
                 await self._after_failure(group)
-        good = [photo.id for group in new for photo in group if not any(one.id in trouble for one in group)]
+        good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
         await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
         return await self._as(batch, BatchState.PLACED)
 
@@ -525,6 +525,12 @@ _WITH_BATCH = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPO
 
 def _size(group: Sequence[Photo]) -> int:
     return sum(photo.fingerprint.size for photo in group)
+
+
+def _once(group: Sequence[Photo]) -> list[Photo]:
+    """Give a group without those whose bytes another of its members brings (``IMG_1.jpg`` beside ``IMG_1.jpeg``)."""
+    ids = {photo.id for photo in group}
+    return [photo for photo in group if photo.duplicate_of not in ids]
 
 
 def _settles_anew(error: RelayError) -> bool:

@@ -282,7 +282,8 @@ class Release:
         What a killed run has deleted last is not known, so the first second after a start counts for every name.
         """
         key = (photo.user, photo.name)
-        await self._clock.sleep(max(0.0, self._trashed.get(key, self._began) + 1.05 - self._clock.wall()))
+        left = self._trashed.get(key, self._began) + 1.05 - self._clock.wall()
+        await self._clock.sleep(min(max(0.0, left), 1.05))  # the clock may have been set back since
         if len(self._trashed) > _MOST_NAMES:
             await self._clock.sleep(1.05)
             self._trashed.clear()

@@ -147,6 +147,18 @@ async def test_retry_after_is_honoured(house: House, monkeypatch: pytest.MonkeyP
             await until(lambda: len(small.messages) == 2)
 
 
+async def test_a_clock_that_is_set_back_keeps_no_message_waiting(house: House, server: NtfyStandIn) -> None:
+    server.broken = 503
+    async with house.running():
+        house.trouble()
+        await until(lambda: any(issue.about == "ntfy" for issue in house.issues.all()))
+    [parcel] = [one] if (one := house.ledger.outbox.first("ntfy", house.clock.wall())) else []
+    house.ledger.outbox.failed(parcel.id, house.clock.wall() + 3 * 24 * 3600, "ntfy.unreachable", "as the clock was")
+    server.broken = 0
+    async with house.running(house.anew()):
+        await until(lambda: len(server.messages) == 1)
+
+
 async def test_a_lost_answer_is_one_notification(house: House, server: NtfyStandIn) -> None:
     server.lose = 1
     async with house.running():

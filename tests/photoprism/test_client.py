@@ -6,15 +6,18 @@ import asyncio
 import contextlib
 import hashlib
 import re
+import socket
 import traceback
 from typing import TYPE_CHECKING
 
+import anyio
 import pytest
 from aiohttp import web
 from hypothesis import given
 from hypothesis import strategies as st
 
 from daemon.errors import ConfigError, NeedsPerson, Transient
+from daemon.photoprism import patience
 from daemon.photoprism.answers import KnownFile, OddAnswerError, client_config, known_file, shown_hashes
 from daemon.photoprism.client import HASHES_A_SEARCH, IMPORTABLE, PhotoPrism, cleanly_indexed
 from daemon.photoprism.transport import base_url
@@ -221,6 +224,45 @@ async def test_no_answer_in_time(pp: PhotoPrismStandIn) -> None:
     assert (await failing(client.lookup(SOME))).code == "photoprism.unreachable"
     assert (await failing(client.import_folder("batch", timeout=0.2))).code == "photoprism.import_unanswered"
     await client.close()
+
+
+@pytest.mark.parametrize("work", ["import", "index"])
+async def test_one_that_hangs_is_not_waited_for_as_long_as_work_may_take(
+    pp: PhotoPrismStandIn, trees: Trees, monkeypatch: pytest.MonkeyPatch, work: str
+) -> None:
+    monkeypatch.setattr(patience, "LOOK_EVERY", 0.05)
+    client = PhotoPrism(pp.url, TOKEN, timeout=0.1)
+    trees.put("batch/a.jpg")
+    pp.traps.outage = "hang"
+    with anyio.fail_after(10):
+        call = client.import_folder("batch", timeout=3600) if work == "import" else client.index("2026", timeout=3600)
+        fault = await failing(call)
+    assert fault.code == f"photoprism.{work}_unanswered"
+    assert "anything else" in fault.message
+    assert sum(path.endswith("/status") for _, path in pp.calls) == patience.MISSES
+    await client.close()
+
+
+async def test_long_work_is_waited_for_while_anything_is_answered(
+    client: PhotoPrism, pp: PhotoPrismStandIn, trees: Trees, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(patience, "LOOK_EVERY", 0.02)
+    trees.put("batch/a.jpg")
+    pp.traps.seconds_per_photo = 0.5
+    await client.import_folder("batch", timeout=60)
+    assert sum(path.endswith("/status") for _, path in pp.calls) > patience.MISSES + 1
+    assert trees.left() == []
+
+
+async def test_its_connections_notice_that_the_other_machine_is_gone(pp: PhotoPrismStandIn) -> None:
+    made = patience.lasting_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", (pp.url, 0)))
+    with made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+        idle, between, probes = (
+            made.getsockopt(socket.IPPROTO_TCP, option)
+            for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL, socket.TCP_KEEPCNT)
+        )
+    assert idle + between * probes <= 120
 
 
 @pytest.mark.parametrize("how", ["proxy", "impatient"])

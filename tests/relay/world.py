@@ -25,7 +25,7 @@ from daemon.issues import Issues
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.model import Photo, State
 from daemon.nextcloud.occ import Occ
-from daemon.nextcloud.runner import Answer, CommandRunner
+from daemon.nextcloud.runner import Answer, CommandRunner, Runner
 from daemon.photoprism.client import PhotoPrism
 from daemon.photoprism.progress import Progress
 from daemon.relay.confirm import Confirm
@@ -77,7 +77,7 @@ class Time(Clock):
 class Between:
     """A runner that lets a test do something just before or after a command."""
 
-    def __init__(self, runner: CommandRunner) -> None:
+    def __init__(self, runner: Runner) -> None:
         self.runner = runner
         self.before: Callable[[Sequence[str]], Awaitable[None] | None] = lambda _argv: None
         self.after: Callable[[Sequence[str]], Awaitable[None] | None] = lambda _argv: None
@@ -107,6 +107,7 @@ class World:
             (self.data / user / "files" / FOLDER).mkdir(parents=True, exist_ok=True)
         self.pp = prism
         self.clock = Time()
+        self.patience = 5.0
         self.nextcloud = StandInOcc(self.data, root / "occ.json", {self.archive_root: "/Album"})
         self.current = Current(Settings.model_validate(self._settings(settings)))
         self.bus, self.wake = Bus(), Wake()
@@ -123,7 +124,7 @@ class World:
         if self.pp is None:
             self.archive = FolderArchive(self.current, ledger)
         else:
-            self.client = PhotoPrism(self.pp.url, self.pp.token, clock=self.clock, timeout=5)
+            self.client = PhotoPrism(self.pp.url, self.pp.token, clock=self.clock, timeout=self.patience)
             progress = Progress(self.pp.url, self.pp.token, clock=Clock())
             self.archive = PhotoPrismArchive(self.client, progress, self.current, ledger)
             self.progress = progress

@@ -86,6 +86,8 @@ class PhotoPrismStandIn:
         self.token, self.prefix = token, prefix.rstrip("/")
         self.download_token = uuid.uuid4().hex[:8]
         self.preview_token = uuid.uuid4().hex[:8]
+        self.whim: Callable[[str, str], None] = lambda _method, _path: None
+        """Called with method and path just before each call is answered; it may set traps."""
         self.limiter = float(TOKEN_BURST)
         self.logins = float(LOGIN_BURST)
         self._refilled = time.monotonic()
@@ -199,6 +201,14 @@ class PhotoPrismStandIn:
         """Forget everything, as ``photoprism reset`` does; the originals stay."""
         self._rows.reset()
 
+    def become_well(self) -> None:
+        """End all trouble as its owner would: no trap, nothing archived or hidden, and a complete rescan."""
+        self.whim = lambda _method, _path: None
+        self.traps.clear()
+        self.library.mend()
+        for row in self.rows:
+            self._rows.change_photo(row.hash, archived=0, quality=3)
+
     def _standing(self, sha1: str) -> str:
         row = self._rows.first_by_hash(sha1)
         if row is None:
@@ -264,6 +274,7 @@ class PhotoPrismStandIn:
         if request.path == "/_control":
             return await handler(request)
         self.calls.append((request.method, request.path_qs))
+        self.whim(request.method, request.path)
         if out := self.traps.outage:
             if out == "reset" and request.transport is not None:
                 request.transport.abort()

@@ -324,6 +324,17 @@ class Library:
             self.busy.release()
         return report
 
+    def mend(self) -> None:
+        """Do a complete rescan: no row but for what stands there, and one for each file."""
+        self._stubborn.clear()
+        self.run_index("")
+        for row in self.rows.all():
+            path = os.path.join(self.originals, row.name)
+            sound = os.path.isfile(path) and rules.sha1_of(path) == row.hash
+            if not sound or row.error or row.missing or row.deleted_at is not None:
+                self.rows.forget(row.hash)
+        self.run_index("")
+
     def _index_standing(self, path: str, report: Report) -> None:
         base = os.path.basename(path)
         if rules.hidden(base) or rules.extension(base) not in rules.MEDIA or self._empty(path):
