@@ -109,7 +109,6 @@ async def test_the_same_bytes_twice_in_one_group_do_not_wait_for_one_another(
     assert world.standing() == {}
 
 
-
 @pytest.mark.parametrize("known_before", [True, False])
 async def test_a_clock_set_back_does_not_keep_releases_into_the_bin_waiting(
     make_world: MakeWorld, known_before: bool
