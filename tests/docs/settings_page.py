@@ -1,4 +1,4 @@
-"""docs/settings.md, made from the settings' own description."""
+"""docs/settings.md and the README's short table, made from the settings' own description."""
 
 from __future__ import annotations
 
@@ -17,6 +17,33 @@ if TYPE_CHECKING:
     from pydantic import BaseModel
 
 FILE = Path(__file__).parents[2] / "docs" / "settings.md"
+README = Path(__file__).parents[2] / "README.md"
+FIRST = (
+    "nextcloud.data",
+    "nextcloud.occ.via",
+    "nextcloud.occ.container",
+    "nextcloud.album.folder",
+    "nextcloud.album.seen_by",
+    "users.new",
+    "users.folders",
+    "users.existing",
+    "users.after",
+    "users.release_after",
+    "archive.via",
+    "photoprism.url",
+    "photoprism.token",
+    "photoprism.import",
+    "photoprism.originals",
+    "watch.settle",
+    "watch.sweep",
+    "notify.ntfy.url",
+    "notify.ntfy.topic",
+    "ui.listen",
+    "ui.url",
+    "ui.allow",
+)
+"""The keys that matter at first."""
+_BEGIN, _END = "<!-- made by python -m tests.settings.make_files -->\n", "<!-- until here -->\n"
 _HEAD = """\
 # Every setting
 
@@ -48,6 +75,16 @@ def page() -> str:
     lines += ["## Else\n", "| key | default | what it does |", "| --- | --- | --- |"]
     lines += [_row(key, info.description or "", flow(_default(Settings, key))) for key, info in top if key != "hooks"]
     return "\n".join(lines) + "\n"
+
+
+def readme() -> str:
+    """Give the README with its table made anew."""
+    text = README.read_text(encoding="utf-8")
+    before, _, rest = text.partition(_BEGIN)
+    _, _, after = rest.partition(_END)
+    rows = {line.split("`")[1]: line for line in page().splitlines() if line.startswith("| `")}
+    table = ["| key | default | what it does |", "| --- | --- | --- |", *(rows[key] for key in FIRST)]
+    return before + _BEGIN + "\n".join(table) + "\n" + _END + after
 
 
 def _table(model: type[BaseModel], prefix: str) -> Iterator[str]:

@@ -9,6 +9,7 @@ import shlex
 import tomllib
 from typing import TYPE_CHECKING, Any
 
+import jsonschema
 import pytest
 import yaml
 
@@ -16,7 +17,7 @@ from daemon.cli.main import parser
 from daemon.settings import Settings
 from daemon.settings_file import load
 from tests.docs import settings_page
-from tests.docs.reading import PAGES, ROOT, Block, anchors, blocks, links
+from tests.docs.reading import PAGES, ROOT, Block, anchors, blocks, links, schema_of
 from ui.api import openapi
 from ui.api.routes import DESCRIBED
 
@@ -30,6 +31,7 @@ SECRETS = ("token", "password", "secret")
 def test_the_settings_page_is_the_one_that_is_made() -> None:
     how = "made anew by: .venv/bin/python -m tests.settings.make_files"
     assert settings_page.FILE.read_text(encoding="utf-8") == settings_page.page(), how
+    assert settings_page.README.read_text(encoding="utf-8") == settings_page.readme(), how
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -54,8 +56,10 @@ def test_yaml_is_valid_and_settings_are_accepted(block: Block, tmp_path: Path) -
     data = yaml.safe_load(block.text)
     assert data, block
     if not _is_settings(data):
-        # A part of a Compose file. Whole ones are tried on an engine.
+        # A part of a Compose file: one service's keys, or services. Whole files are tried on an engine.
         assert isinstance(data, dict), block
+        services = {"relay": data} if "labels" in data else data
+        jsonschema.validate({"services": services}, schema_of("compose-spec"))
         return
     # Files that it names are there on the reader's machine, not here.
     for name in re.findall(rf"(?:{'|'.join(SECRETS)})_file: ([^\s,}}]+)", block.text):

@@ -7,7 +7,6 @@ import re
 import subprocess
 import sys
 import tomllib
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ import pytest
 import yaml
 
 from daemon import __version__
-from tests.docs.reading import ROOT
+from tests.docs.reading import ROOT, schema_of
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
@@ -26,12 +25,6 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 def _read(path: Path) -> Any:
     return yaml.safe_load(path.read_text())
-
-
-def _schema(name: str) -> Any:
-    """Give a published schema: check-jsonschema brings them along, so nothing is fetched."""
-    text = resources.files("check_jsonschema").joinpath(f"builtin_schemas/vendor/{name}.json").read_text("utf-8")
-    return json.loads(text)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +41,7 @@ def _schema(name: str) -> Any:
 def test_files_for_others_have_the_form_that_those_publish(schema: str, path: Path) -> None:
     # GitHub reads "on" as a word; YAML 1.1 takes it for "true".
     data = {("on" if key is True else key): value for key, value in _read(path).items()}
-    jsonschema.validate(data, _schema(schema))
+    jsonschema.validate(data, schema_of(schema))
 
 
 def test_shell_scripts_are_sound() -> None:

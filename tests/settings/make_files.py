@@ -1,4 +1,4 @@
-"""Writes the default file, the schema and docs/settings.md anew, after the settings' description has changed."""
+"""Writes what is made from the settings' description: the default file, its schema, docs/settings.md, a table."""
 
 import json
 from pathlib import Path
@@ -12,3 +12,4 @@ if __name__ == "__main__":
     schema = json.dumps(json_schema(), indent=2, ensure_ascii=False)
     (folder / "photon-relay.schema.json").write_text(schema + "\n", encoding="utf-8")
     settings_page.FILE.write_text(settings_page.page(), encoding="utf-8")
+    settings_page.README.write_text(settings_page.readme(), encoding="utf-8")
