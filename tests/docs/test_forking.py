@@ -17,6 +17,7 @@ import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
+import yaml
 from aiohttp import web
 
 from daemon.demo.samples import jpeg
@@ -195,8 +196,10 @@ def test_a_fork_relays_to_immich_and_believes_it_nothing(fork: Path, others: Oth
         del world.settings["photoprism"]
         key = tmp_path / "two" / "immich-key"
         key.write_text(KEY)
-        world.settings["nextcloud"]["album"]["folder"] = ""
-        world.configure(archive={"via": "immich"}, immich={"url": others.url, "api_key_file": str(key)})
+        [said] = [yaml.safe_load(block.text) for block in blocks("yaml", [PAGE])]
+        assert said["immich"].keys() == {"url", "api_key_file"}
+        world.settings["nextcloud"]["album"] |= said["nextcloud"]["album"]
+        world.configure(archive=said["archive"], immich={"url": others.url, "api_key_file": str(key)})
         others.assets["asset-from-before"] = shot(1)
         others.damaged.append(shot(2))
         world.start()

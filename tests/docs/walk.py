@@ -96,7 +96,7 @@ def looks(walk: Walk) -> None:
 
 def _done(page: Page) -> int:
     status, found = page.ask("GET", "/api/v1/summary")
-    return int(found["done"]) if status == 200 else 0
+    return int(found["done_total"]) if status == 200 else 0
 
 
 def composes(walk: Walk, ground: Ground) -> None:
