@@ -20,6 +20,7 @@ from daemon.app import App, know_secrets, needs_new_parts, serve_page
 from daemon.control import ControlServer
 from daemon.errors import ConfigError, NeedsPerson, Transient
 from daemon.files.faults import told
+from daemon.files.publishing import sync_way
 from daemon.front import Front
 from daemon.ledger.ledger import Ledger
 from daemon.logs import set_up
@@ -51,6 +52,8 @@ class StateLock:
     def __init__(self, state: str) -> None:
         with told("making the folder", state):
             os.makedirs(state, mode=0o700, exist_ok=True)
+            # Power cut here: nothing is in it yet. Later its name must last, or all that was committed in it goes too.
+            sync_way(state)
         with told("opening the lock", f"{state}/lock"):
             self._fd = os.open(f"{state}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         try:

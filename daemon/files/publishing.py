@@ -12,7 +12,7 @@ import stat
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
-from daemon.errors import NeedsPerson
+from daemon.errors import NeedsPerson, RelayError
 from daemon.files.faults import disk_fault, path_of, told
 from daemon.files.opening import directory_below, look, parts_of
 from daemon.files.syscalls import renameat2_noreplace
@@ -120,6 +120,23 @@ def sync_dir(dir_fd: int) -> None:
     except OSError as error:
         if error.errno not in {errno.EINVAL, errno.EOPNOTSUPP, errno.ENOSYS}:
             raise disk_fault(error, "syncing", path_of(dir_fd)) from error
+
+
+def sync_way(path: str) -> None:
+    """Make a folder's name durable, and those of all folders on the way to it on the same disk.
+
+    Not only of what was made just now: a run that was killed may have made them and not come to syncing. A folder that
+    may not be listed, or cannot be synced, is passed over: it is not ours, or read-only.
+    """
+    path = os.path.abspath(path)
+    device = os.stat(path).st_dev
+    while path != "/" and os.stat(path := os.path.dirname(path)).st_dev == device:
+        with suppress(OSError, RelayError):
+            fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                sync_dir(fd)
+            finally:
+                os.close(fd)
 
 
 @contextmanager

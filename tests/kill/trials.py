@@ -88,7 +88,7 @@ class Trials:
         async with self._limiter:
             program = self._idle.pop()
             try:
-                return await anyio.to_thread.run_sync(partial(program.run, world.root, *argv, plan=plan))
+                return await anyio.to_thread.run_sync(partial(program.run, world.desk, *argv, plan=plan))
             finally:
                 self._idle.append(program)
 

@@ -85,8 +85,16 @@ class World:
     configuration: Configuration
     occ_server: OccServer
     url: str = ""
+    desk: Path = field(default=None)  # type: ignore[assignment]
+    """Where settings, output and Nextcloud's database lie: beside the disk that is disturbed; by default ``root``."""
+    state: Path = field(default=None)  # type: ignore[assignment]
+    """The program's state folder."""
     all: set[str] = field(default_factory=set)
     """Every content that there is and that must never be lost."""
+
+    def __post_init__(self) -> None:
+        self.desk = self.desk or self.root
+        self.state = self.state or self.root / "state"
 
     @property
     def data(self) -> Path:
@@ -106,11 +114,13 @@ class World:
     @property
     def occ(self) -> StandInOcc:
         """Nextcloud's side of it."""
-        return StandInOcc(self.data, self.root / "occ.json", {self.archive: "/Album"})
+        return StandInOcc(self.data, self.desk / "occ.json", {self.archive: "/Album"})
 
     def make(self) -> None:
         """Make it anew."""
-        shutil.rmtree(self.root, ignore_errors=True)
+        for folder in {self.root, self.desk, self.state}:
+            shutil.rmtree(folder, ignore_errors=True)
+        self.desk.mkdir(parents=True)
         uploads.make_data_dir(self.data, [ALICE, BOB, "admin"], samples_too=False)
         for folder in (self.archive, self.imports):
             uploads.make_folders(folder)
@@ -124,7 +134,7 @@ class World:
             self._put(self.archive / TAKEN_NAME, samples.jpeg(LATER, 101))
         for settle in ("0s", "300ms"):
             settings = self._settings() | {"watch": {"settle": settle, "partner": "1s"}}
-            (self.root / f"settle-{settle}.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
+            (self.desk / f"settle-{settle}.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
         if self.configuration.occ:
             self._scan()
 
@@ -166,7 +176,7 @@ class World:
             },
             "relay": {"min_free": "1MiB"},
             "ui": {"listen": "127.0.0.1:0"},
-            "state": str(self.root / "state"),
+            "state": str(self.state),
         }
 
     # -- how it stands ------------------------------------------------------------------------------------------
@@ -191,7 +201,7 @@ class World:
         return self.all - found
 
     def _rows(self, sql: str) -> list[sqlite3.Row]:
-        ledger = self.root / "state/ledger.db"
+        ledger = self.state / "ledger.db"
         if not ledger.exists():
             return []
         with closing(sqlite3.connect(ledger, isolation_level=None)) as connection:

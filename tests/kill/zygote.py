@@ -158,6 +158,7 @@ def _child(what: Callable[[], int], out: Path) -> None:
     code = 70
     try:
         os.setsid()
+        out.with_name("pid").write_text(f"{os.getpid()}\n")
         target = os.open(out, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, fd in ((nothing, 0), (target, 1), (target, 2)):

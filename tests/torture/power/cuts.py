@@ -1,0 +1,212 @@
+"""Cutting the power under a running program, giving it back, and starting the program again on what survived."""
+
+from __future__ import annotations
+
+import random
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import anyio
+import anyio.to_thread
+
+from tests.kill.trials import SEED, faults_of
+from tests.kill.world import World, differences
+from tests.standins.photoprism import PhotoPrismStandIn
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterable, Sequence
+    from pathlib import Path
+
+    from tests.kill.world import Configuration
+    from tests.kill.zygote import OccServer, Program, Ran
+    from tests.torture.fuse.mount import Mount
+
+SWEEP = ("sweep",)
+
+
+@dataclass(frozen=True, slots=True)
+class Cut:
+    """The power goes instead of the ``at``-th changing or syncing call; ``seed`` tells what survives."""
+
+    at: int
+    seed: int
+
+    def __str__(self) -> str:
+        return f"cut at call {self.at}, seed {self.seed}"
+
+
+@dataclass
+class Tally:
+    """What was tried, and what was found."""
+
+    points: int = 0
+    tried: int = 0
+    not_met: int = 0
+    survived: dict[str, int] = field(default_factory=dict)
+    faults: dict[str, list[str]] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        kinds = ", ".join(f"{kind} {count}" for kind, count in sorted(self.survived.items()))
+        return (
+            f"{self.tried} power cuts at {self.points} calls ({self.not_met} after the end; survived: {kinds}),"
+            f" {len(self.faults)} faults, seed {SEED}"
+        )
+
+    def said(self) -> str:
+        """Give all faults in words."""
+        return f"{self}\n" + "\n".join(
+            f"{cut}\n" + "".join(f"    {fault}\n" for fault in found) for cut, found in self.faults.items()
+        )
+
+
+@dataclass(frozen=True)
+class Bench:
+    """One program with a disk of its own."""
+
+    program: Program
+    mount: Mount
+
+
+class PowerTrials:
+    """Worlds of one configuration on disks that forget. ``ledger_too``: the ledger lies on the same disk."""
+
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Configuration,
+        benches: Sequence[Bench],
+        occ: OccServer,
+        *,
+        ledger_too: bool = True,
+        traps: dict[str, Any] | None = None,
+    ) -> None:
+        self.folder = folder
+        self.configuration = configuration
+        self.tally = Tally()
+        self._idle = list(benches)
+        self._limiter = anyio.CapacityLimiter(len(benches))
+        self._occ = occ
+        self._ledger_too = ledger_too
+        self._traps = traps or {}
+        self._count = 0
+
+    @asynccontextmanager
+    async def _world(self) -> AsyncIterator[tuple[World, Bench]]:
+        async with self._limiter:
+            bench = self._idle.pop()
+            try:
+                self._count += 1
+                desk = self.folder / f"{self.configuration}-{self._count}"
+                world = World(
+                    bench.mount.path / "world",
+                    self.configuration,
+                    self._occ,
+                    desk=desk,
+                    state=bench.mount.path / "world/state" if self._ledger_too else desk / "state",
+                )
+                if self.configuration.via == "folder":
+                    await anyio.to_thread.run_sync(world.make)
+                    bench.mount.settle()
+                    yield world, bench
+                else:
+                    async with PhotoPrismStandIn(world.imports, world.archive) as prism:
+                        prism.traps.set(self._traps)
+                        world.url = prism.url
+                        await anyio.to_thread.run_sync(world.make)
+                        bench.mount.settle()
+                        yield world, bench
+            finally:
+                self._idle.append(bench)
+
+    async def _run(self, world: World, bench: Bench, *argv: str) -> Ran:
+        return await anyio.to_thread.run_sync(partial(bench.program.run, world.desk, *argv))
+
+    async def undisturbed(self, *commands: tuple[str, ...]) -> tuple[dict[str, Any], int]:
+        """Give how it ends when nobody disturbs, and how many calls of the last command change or sync something."""
+        async with self._world() as (world, bench):
+            before = 0
+            for argv in commands or (SWEEP,):
+                before = bench.mount.points()
+                ran = await self._run(world, bench, *argv)
+                assert faults_of(ran) == [], ran.said
+            assert world.missing_now() == set()
+            self.tally.points = bench.mount.points() - before
+            return world.end(), self.tally.points
+
+    def chosen(self, points: int, count: int) -> list[Cut]:
+        """Choose cuts, spread over a whole run; all of them (and more) where ``count`` is as large."""
+        dice = random.Random(f"{SEED} {points} {self.configuration} {self._ledger_too}")
+        step = points / count
+        return [
+            Cut(min(points, 1 + int(index * step + dice.random() * step)), dice.randrange(1 << 30))
+            for index in range(count)
+        ]
+
+    async def cut(
+        self,
+        cuts: Iterable[Cut],
+        expected: dict[str, Any],
+        *,
+        before: Sequence[tuple[str, ...]] = (),
+        command: tuple[str, ...] = SWEEP,
+        after: Sequence[tuple[str, ...]] = (SWEEP,),
+        again: int = 0,
+    ) -> None:
+        """Try all cuts, some at a time; ``again`` so many calls after the start that follows it is cut once more."""
+        send, receive = anyio.create_memory_object_stream[Cut](100_000)
+        for one in cuts:
+            send.send_nowait(one)
+        send.close()
+
+        async def one_after_another() -> None:
+            async with receive.clone() as mine:
+                async for one in mine:
+                    found = await self._one(one, expected, before, command, after, again)
+                    if found:
+                        self.tally.faults[str(one)] = found
+
+        with receive:
+            async with anyio.create_task_group() as group:
+                for _ in range(len(self._idle)):
+                    group.start_soon(one_after_another)
+
+    async def _one(
+        self,
+        cut: Cut,
+        expected: dict[str, Any],
+        before: Sequence[tuple[str, ...]],
+        command: tuple[str, ...],
+        after: Sequence[tuple[str, ...]],
+        again: int,
+    ) -> list[str]:
+        async with self._world() as (world, bench):
+            for argv in before:
+                await self._run(world, bench, *argv)
+            found = await self._cut_one(world, bench, cut.at, cut.seed, command)
+            if again:
+                dice = random.Random(cut.seed)
+                found += await self._cut_one(world, bench, dice.randrange(1, again), cut.seed + 1, command)
+            for argv in after:
+                found += faults_of(await self._run(world, bench, *argv))
+            found += await self._lost(world, "at the end")
+            found += differences(expected, await anyio.to_thread.run_sync(world.end))
+            return found
+
+    async def _cut_one(self, world: World, bench: Bench, at: int, seed: int, command: tuple[str, ...]) -> list[str]:
+        bench.mount.cut(at=at, kill=world.desk / "pid")
+        ran = await self._run(world, bench, *command)
+        self.tally.tried += 1
+        if not ran.killed:
+            self.tally.not_met += 1
+            bench.mount.cut()
+        if self.configuration.occ:
+            await anyio.to_thread.run_sync(self._occ.wait_idle)
+        how = await anyio.to_thread.run_sync(bench.mount.power_on, seed)
+        self.tally.survived[how] = self.tally.survived.get(how, 0) + 1
+        return await self._lost(world, f"right after the cut ({how} survived)")
+
+    async def _lost(self, world: World, when: str) -> list[str]:
+        missing = await anyio.to_thread.run_sync(world.missing_now)
+        return [f"{when} these contents stand nowhere: {sorted(missing)}"] if missing else []

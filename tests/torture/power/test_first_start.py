@@ -1,0 +1,38 @@
+"""The state folder that the first start makes: what is committed in it must not go with its name."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from daemon.ledger.ledger import Ledger
+from daemon.lifetime import StateLock
+from tests.torture.needs import needs_fuse
+
+if TYPE_CHECKING:
+    from tests.torture.power.cuts import Bench
+
+pytestmark = needs_fuse
+
+
+def test_a_new_state_folder_outlives_a_power_cut(benches: list[Bench]) -> None:
+    mount = benches[0].mount
+    state = mount.path / "deep/er/state"
+    StateLock(str(state)).release()
+    ledger = Ledger(str(state))
+    ledger.marks.put("one", "two")
+    mount.cut()
+    ledger.close()
+    mount.power_on(1, "nothing")
+    again = Ledger(str(state))
+    assert again.marks.get("one") == "two"
+    again.close()
+
+
+def test_a_folder_that_a_killed_run_has_made_is_made_durable_too(benches: list[Bench]) -> None:
+    mount = benches[0].mount
+    state = mount.path / "made/before/state"
+    state.mkdir(parents=True)
+    StateLock(str(state)).release()
+    mount.cut()
+    mount.power_on(1, "nothing")
+    assert state.is_dir()
