@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import pytest
 
+from tests.files.conftest import mounted  # noqa: F401  the fixture
 from tests.kill.trials import AT_ONCE, Trials
 from tests.kill.zygote import OccServer, Program
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from tests.kill.world import Configuration
 
@@ -32,14 +34,30 @@ def occ(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OccServer]:
     server.close()
 
 
+class Make(Protocol):
+    """Gives what makes the trials of a configuration."""
+
+    def __call__(self, configuration: Configuration, *, on: str = "", archive_on: str = "") -> Trials: ...
+
+
 @pytest.fixture
 def trials(
-    programs: list[Program], occ: OccServer, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> Callable[[Configuration], Trials]:
-    """Give what makes the trials of a configuration; how many points were tried is told at the end of the run."""
+    programs: list[Program],
+    occ: OccServer,
+    mounted: Callable[[str], Path],  # noqa: F811
+    tmp_path_factory: pytest.TempPathFactory,
+    request: pytest.FixtureRequest,
+) -> Make:
+    """Give what makes the trials of a configuration; how many points were tried is told at the end of the test.
 
-    def make(configuration: Configuration) -> Trials:
-        made = Trials(tmp_path_factory.mktemp("kill"), configuration, programs, occ)
+    ``on`` and ``archive_on`` name file systems (``btrfs``, ``xfs``, ``tmpfs``, ``ext4``) for all, and for the archive.
+    """
+
+    def make(configuration: Configuration, *, on: str = "", archive_on: str = "") -> Trials:
+        folder = tmp_path_factory.mktemp("kill")
+        place = mounted(on) / folder.name if on else folder
+        shelf = mounted(archive_on) / folder.name / "shelf" if archive_on else None
+        made = Trials(place, configuration, programs, occ, shelf)
         request.addfinalizer(lambda: print(f"\n{request.node.name}: {made.tally}"))
         return made
 

@@ -1,53 +1,58 @@
-"""Numbered points at which a running program may be killed: every call that changes something outside of it.
+"""Numbered points at which a running program may be killed: every system call of it that changes something.
 
-The wrapping is done from outside, in a forked child that is about to run the real program. A point is named by what is
-called and from where, and counted (``commit photos.wait < _batch_waits #2``): loops run side by side, so a plain number
-would be another point in every run.
+The calls are found by tracing (``syscalls.py``), in whatever thread or child they are made, SQLite's own included;
+nothing of the program is known here but the names that it makes up. A point is named by the call and by what it is
+called on, and counted (``renameat2 archive/a.jpg #1``): threads run side by side, so a plain number would be another
+point in every run.
 """
 
 from __future__ import annotations
 
 import asyncio
-import functools
+import contextlib
 import json
 import os
+import re
+import select
 import signal
-import sqlite3
-import sys
-import threading
 import time
 from collections import Counter
 from dataclasses import dataclass
-from pathlib import Path
-from types import BuiltinFunctionType, FunctionType
 from typing import TYPE_CHECKING, Any
 
 import anyio
 
-import daemon
 from daemon.nextcloud import runner
-from daemon.photoprism import transport
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from types import FrameType
+    from collections.abc import Sequence
 
-OURS = str(Path(daemon.__file__).parent) + os.sep
-DEEP = 12
-"""Frames of other people's code between a call and ours at most; beyond it is not our program that calls."""
-SITES = 3
-CREATING = os.O_CREAT | os.O_TRUNC
-_FUNCTIONS = (BuiltinFunctionType, FunctionType)
+    from tests.kill.syscalls import Call, Listener
 
-BOUNDARY = frozenset({"commit", "rename", "renames", "replace", "unlink", "link", "rmdir", "renameat2", "occ", "http"})
-"""Kinds after which a photo stands elsewhere than before, or is known to."""
-DISK = ("rename", "renames", "replace", "unlink", "remove", "link", "symlink", "mkdir", "rmdir", "utime", "fchmod",
-        "chmod", "fchown", "copy_file_range", "pwrite", "write", "fsync", "ftruncate", "truncate")  # fmt: skip
+_BY_PATH = {
+    "open", "creat", "truncate", "mkdir", "rmdir", "unlink", "chmod", "chown", "lchown", "mknod", "setxattr",
+    "lsetxattr", "utimes",
+}  # fmt: skip
+_BY_FOLDER = {"openat", "mkdirat", "mknodat", "fchownat", "unlinkat", "fchmodat", "fchmodat2", "utimensat"}
+_FROM_TO = {"rename", "link"}
+_FROM_TO_BY_FOLDER = {"renameat", "renameat2", "linkat"}
+_TARGET_THIRD = {"copy_file_range", "splice"}
+_MOVES = {"sendto", "unlink", "unlinkat", "rmdir", "rename", "renameat", "renameat2", "link", "linkat"}
+_AT_FDCWD = -100
+_SAYS = re.compile(rb"(GET|POST|PUT|DELETE|PATCH) (\S+) HTTP")
+_NOT_OURS = ("/dev/", "/proc/", "/sys/", "/memfd:")
+_MADE_UP = (
+    (re.compile(r"\.photon-relay-[a-z]+"), ".photon-relay-*"),
+    (re.compile(r"\b[a-z]{14}\b"), "*"),
+    (re.compile(r"(import/[^/]+/)[a-z]{8}(?=/|$)"), r"\1*"),
+    (re.compile(r"[0-9a-f]{16,}|\d{9,}"), "#"),
+)
+"""Names and numbers that are others in every run."""
 
 
 @dataclass(frozen=True, slots=True)
 class Point:
-    """One moment of a run: the ``nth`` call of its kind from its place."""
+    """One moment of a run: the ``nth`` call of its kind on its object."""
 
     kind: str
     site: str
@@ -58,8 +63,13 @@ class Point:
 
     @property
     def boundary(self) -> bool:
-        """Tell whether it lies between two steps."""
-        return self.kind in BOUNDARY
+        """Tell whether it lies between two steps: a name comes or goes, somebody is asked, or the ledger commits."""
+        return self.kind in _MOVES or (self.kind == "fdatasync" and "ledger.db" in self.site)
+
+    @property
+    def shape(self) -> tuple[str, str]:
+        """Give what it has in common with the same call on another file: its kind, and the folders."""
+        return self.kind, " ".join(one.rpartition("/")[0] or one for one in self.site.split(" -> "))
 
     @classmethod
     def read(cls, text: str) -> Point:
@@ -71,130 +81,168 @@ class Point:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Kill at this point, before or after the call, or ``late`` seconds after it began."""
+    """Kill instead of the call at this point, ``after`` it (instead of the next), or ``late`` seconds into it."""
 
-    point: Point
+    point: Point | None
     when: str = "before"
     late: float = 0.0
 
     def __str__(self) -> str:
-        return f"{self.when} {self.point}" if self.when != "during" else f"{self.late} s into {self.point}"
+        return f"{self.when} {self.point}" if self.when != "during" else f"{self.late} s into {self.point or 'the run'}"
 
 
 class Killer:
-    """Counts the points of this process, and ends it at one of them."""
+    """Lets a watched child run, counts its points, and ends it at one of them as the kernel's OOM killer would."""
 
-    def __init__(self, plan: Plan | None) -> None:
-        self.plan = plan
+    def __init__(
+        self, child: int, listener: Listener, plan: Plan | None, roots: Sequence[str], apart: set[str]
+    ) -> None:
         self.points: list[Point] = []
+        self._child = child
+        self._listener = listener
+        self._plan = plan
+        self._roots = sorted(roots, key=len, reverse=True)
+        self._apart = apart
         self._counts: Counter[tuple[str, str]] = Counter()
-        self._lock = threading.Lock()
+        self._next_too = False
+        self._die_at = float("inf") if plan is None or plan.point else time.monotonic() + plan.late
 
-    def arm(self) -> None:
-        """Wrap everything that changes something; for good, in this process."""
-        replaced: dict[Any, Any] = {}
-        for name in DISK:
-            replaced[getattr(os, name)] = self._wrapped(name, getattr(os, name))
-        replaced[os.open] = self._wrapped("create", os.open, lambda _path, flags, *_, **__: bool(flags & CREATING))
-        syscalls = sys.modules["daemon.files.syscalls"]
-        for name, kind in (("renameat2_noreplace", "renameat2"), ("clone", "clone")):
-            replaced[getattr(syscalls, name)] = self._wrapped(kind, getattr(syscalls, name))
-        for module in [os, *(found for name, found in sys.modules.items() if name.startswith("daemon."))]:
-            for name, value in list(vars(module).items()):
-                if callable(value) and isinstance(value, _FUNCTIONS) and value in replaced:
-                    setattr(module, name, replaced[value])
-        setattr(sqlite3, "connect", functools.partial(sqlite3.connect, factory=self._connection()))  # noqa: B010
-        setattr(runner.CommandRunner, "run", self._wrapped_async("occ", _call_occ))  # noqa: B010
-        setattr(transport.Transport, "call", self._wrapped_async("http", transport.Transport.call))  # noqa: B010
+    def watch(self, patience: float) -> int:
+        """Go on until the child has ended; gives its exit code, negative where a signal ended it."""
+        pidfd, until = os.pidfd_open(self._child), time.monotonic() + patience
+        try:
+            poll = select.poll()
+            poll.register(pidfd, select.POLLIN)
+            poll.register(self._listener.fd, select.POLLIN)
+            while True:
+                now = time.monotonic()
+                if now >= min(until, self._die_at):
+                    os.kill(self._child, signal.SIGKILL if self._die_at <= until else signal.SIGABRT)
+                    self._die_at = until = float("inf")
+                left = min(until, self._die_at) - time.monotonic()
+                ready = dict(poll.poll(None if left == float("inf") else max(0, left) * 1000))
+                if pidfd in ready:
+                    break
+                if ready.get(self._listener.fd, 0) & select.POLLIN:
+                    self._one()
+                elif ready:  # it has exited, all but the waiting for it
+                    poll.unregister(self._listener.fd)
+        finally:
+            os.close(pidfd)
+            os.close(self._listener.fd)
+        return os.waitstatus_to_exitcode(os.waitpid(self._child, 0)[1])
 
-    # -- points -------------------------------------------------------------------------------------------------
-
-    def _meet(self, kind: str, site: str) -> str:
-        """Count a point; tell when to die at it, or an empty string."""
-        with self._lock:
-            self._counts[kind, site] += 1
-            point = Point(kind, site, self._counts[kind, site])
+    def _one(self) -> None:
+        call = self._listener.receive()
+        if call is None:
+            return
+        site = self._site(call)
+        if site:
+            self._counts[call.name, site] += 1
+            point = Point(call.name, site, self._counts[call.name, site])
             self.points.append(point)
-        if self.plan is None or point != self.plan.point:
+            if self._dies_at(point):
+                os.kill(self._child, signal.SIGKILL)
+                return
+        self._listener.go_on(call)
+
+    def _dies_at(self, point: Point) -> bool:
+        if self._next_too:
+            return True
+        if self._plan is None or point != self._plan.point:
+            return False
+        self._next_too = self._plan.when == "after"
+        if self._plan.when == "during":
+            self._die_at = time.monotonic() + self._plan.late
+        return self._plan.when == "before"
+
+    # -- what a call is about -----------------------------------------------------------------------------------
+
+    def _site(self, call: Call) -> str:
+        """Say what a call changes; empty where that is nothing of ours (a pipe, the output)."""
+        args, name = call.args, call.name
+        try:
+            if name == "sendto":
+                return self._said(call.thread, args[1], args[2])
+            if name in _FROM_TO:
+                found = [self._text(call.thread, args[0]), self._text(call.thread, args[1])]
+            elif name in _FROM_TO_BY_FOLDER:
+                found = [self._below(call.thread, args[0], args[1]), self._below(call.thread, args[2], args[3])]
+            elif name in _BY_PATH:
+                found = [self._text(call.thread, args[0])]
+            elif name in _BY_FOLDER:
+                found = [self._below(call.thread, args[0], args[1])]
+            elif name in {"symlink", "symlinkat"}:
+                last = call.thread, *args[1:3]
+                found = [self._below(*last) if name == "symlinkat" else self._text(call.thread, args[1])]
+            elif name == "sync":
+                found = ["/"]
+            else:
+                found = [self._open(call.thread, args[2] if name in _TARGET_THIRD else args[0])]
+        except OSError:  # it has died, or gives a bad address: the kernel will say so
             return ""
-        if self.plan.when == "before":
-            die()
-        if self.plan.when == "during":
-            threading.Timer(self.plan.late, die).start()
+        if any(not path.startswith("/") or path.startswith(_NOT_OURS) or path in self._apart for path in found[-1:]):
             return ""
-        return self.plan.when
+        return " -> ".join(self._named(path) for path in found)
 
-    def _wrapped(
-        self, kind: str, call: Callable[..., Any], counts: Callable[..., bool] = lambda *_, **__: True
-    ) -> Callable[..., Any]:
-        @functools.wraps(call)
-        def point(*args: Any, **kwargs: Any) -> Any:
-            site = where() if counts(*args, **kwargs) else ""
-            if not site:
-                return call(*args, **kwargs)
-            when = self._meet(kind, site)
-            try:
-                return call(*args, **kwargs)
-            finally:
-                if when == "after":
-                    die()
-
-        return point
-
-    def _wrapped_async(self, kind: str, call: Callable[..., Any]) -> Callable[..., Any]:
-        async def point(*args: Any, **kwargs: Any) -> Any:
-            when = self._meet(kind, _words(*args))
-            try:
-                return await call(*args, **kwargs)
-            finally:
-                if when == "after":
-                    die()
-
-        return point
-
-    def _connection(self) -> type[sqlite3.Connection]:
-        killer = self
-
-        class Connection(sqlite3.Connection):
-            def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
-                site = where() if sql == "COMMIT" else ""
-                if not site:
-                    return super().execute(sql, *args)
-                when = killer._meet("commit", site)
-                try:
-                    return super().execute(sql, *args)
-                finally:
-                    if when == "after":
-                        die()
-
-        return Connection
-
-
-def die() -> None:
-    """End this process as the kernel's OOM killer would."""
-    os.kill(os.getpid(), signal.SIGKILL)
-    time.sleep(60)
-
-
-def where() -> str:
-    """Give the innermost functions of ours on the stack, innermost first; nothing where somebody else calls."""
-    frame: FrameType | None = sys._getframe(2)
-    names: list[str] = []
-    for _ in range(DEEP):
-        if frame is None:
-            break
-        code = frame.f_code
-        if code.co_filename.startswith(OURS) and code.co_name != "write":
-            names.append(f"{Path(code.co_filename).stem}.{code.co_name}")
-            if len(names) == SITES:
+    def _named(self, path: str) -> str:
+        for root in self._roots:
+            if path.startswith(root + "/"):
+                path = path[len(root) + 1 :]
                 break
-        frame = frame.f_back
-    return " < ".join(names)
+        for pattern, instead in _MADE_UP:
+            path = pattern.sub(instead, path)
+        return path
+
+    def _said(self, thread: int, address: int, size: int) -> str:
+        """Say what is sent to others: a request's method and route, a command; nothing of what a loop tells itself."""
+        data = _memory(thread, address, min(size, 4096))
+        if match := _SAYS.match(data):
+            route = match[2].decode(errors="replace").partition("?")[0].removeprefix("/api/v1")
+            return f"{match[1].decode()} {self._named(route)}"
+        if data.startswith(b'{"argv"'):
+            argv = json.loads(data)["argv"]
+            return f"occ {argv[argv.index('--') + 1]}"
+        return ""
+
+    @staticmethod
+    def _open(thread: int, fd: int) -> str:
+        return os.readlink(f"/proc/{thread}/fd/{_signed(fd)}")  # noqa: PTH115
+
+    @staticmethod
+    def _text(thread: int, address: int) -> str:
+        path = os.fsdecode(_memory(thread, address, 4096).partition(b"\0")[0])
+        if path.startswith("/proc/self/fd/"):
+            return os.readlink(f"/proc/{thread}/fd/{path.rpartition('/')[2]}")  # noqa: PTH115
+        return path if path.startswith("/") else f"{os.readlink(f'/proc/{thread}/cwd')}/{path}"  # noqa: PTH115
+
+    def _below(self, thread: int, folder: int, address: int) -> str:
+        path = os.fsdecode(_memory(thread, address, 4096).partition(b"\0")[0]) if address else ""
+        if path.startswith("/") or _signed(folder) == _AT_FDCWD:
+            return self._text(thread, address)
+        return f"{self._open(thread, folder)}/{path}".rstrip("/")
 
 
-def _words(_self: object, what: Any, path: str = "") -> str:
-    """Name a call of occ by its command, one of PhotoPrism by method and route."""
-    return f"{what} {path.partition('/')[0]}" if isinstance(what, str) else str(what[0])
+def _signed(number: int) -> int:
+    """Give an ``int`` argument, of which the kernel passes the lower half of a register."""
+    return ((number & 0xFFFFFFFF) ^ 0x80000000) - 0x80000000
+
+
+def _memory(thread: int, address: int, size: int) -> bytes:
+    fd = os.open(f"/proc/{thread}/mem", os.O_RDONLY)
+    try:
+        # Up to the end of the page, behind which there may be nothing.
+        near = min(size, 4096 - address % 4096)
+        found = os.pread(fd, near, address)
+        if near < size and b"\0" not in found:
+            with contextlib.suppress(OSError):
+                found += os.pread(fd, size - near, address + near)
+        return found
+    finally:
+        os.close(fd)
+
+
+# -- the child's side -----------------------------------------------------------------------------------------------
 
 
 async def _call_occ(self: Any, argv: Sequence[str], *, timeout: float) -> runner.Answer:  # noqa: ASYNC109
@@ -208,16 +256,12 @@ async def _call_occ(self: Any, argv: Sequence[str], *, timeout: float) -> runner
     return runner.Answer(found["code"], found["out"], found["err"])
 
 
-def run(argv: list[str], plan: Plan | None, points: Path) -> int:
-    """Run the real program in this process with its points armed; give its exit code and write what points it met."""
+def run(argv: list[str]) -> int:
+    """Run the real program in this process; only ``occ``, no part of it, is asked of a process that outlives it."""
     from daemon.cli.main import main
 
-    killer = Killer(plan)
-    killer.arm()
-    try:
-        return main(argv)
-    finally:
-        points.write_text("".join(f"{point}\n" for point in killer.points))
+    setattr(runner.CommandRunner, "run", _call_occ)  # noqa: B010
+    return main(argv)
 
 
 def warm_up() -> None:

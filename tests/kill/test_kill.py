@@ -1,42 +1,72 @@
 """The kill test: whenever the program is killed, no photo is missing, and started again it ends as if it had not been.
 
-By default the step boundaries of each configuration and a sample of all other moments; ``PHOTON_RELAY_KILL=all`` tries
-every one, before and after. ``PHOTON_RELAY_KILL_SEED`` repeats a sample.
+Killed instead of a system call that changes something; which there are is found by tracing an undisturbed run. By
+default the first and last of each kind of step boundary, and a sample of all other calls; with
+``PHOTON_RELAY_TORTURE=all`` hundreds of each configuration, with ``PHOTON_RELAY_KILL=all`` every one.
+``PHOTON_RELAY_KILL_SEED`` repeats a sample.
 """
 
 from __future__ import annotations
 
 import random
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.kill.killer import Plan, Point
-from tests.kill.trials import ALL, SEED, Trials, chosen
+from tests.kill.trials import ALL, SEED, chosen
 from tests.kill.world import Configuration
+from tests.torture.needs import LONG, many
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
+    from tests.kill.conftest import Make
     from tests.kill.zygote import Ran
 
-    Make: TypeAlias = Callable[[Configuration], Trials]
-
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600 if ALL else 600)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(4 * 3600 if ALL or LONG else 600)]
 
 FOLDER = [Configuration("folder", "delete", "archive"), Configuration("folder", "keep", "delete")]
 PHOTOPRISM = [Configuration("photoprism", "trash", "delete"), Configuration("photoprism", "tag", "archive")]
+DISKS = [
+    (FOLDER[0], {"on": "btrfs"}, {}),
+    (FOLDER[0], {"on": "xfs"}, {}),
+    (Configuration("folder", "archive", "delete"), {"on": "tmpfs", "archive_on": "ext4"}, {}),
+    (Configuration("folder", "trash", "tag"), {"on": "ext4"}, {}),
+    (Configuration("photoprism", "delete", "archive"), {"on": "btrfs"}, {}),
+    (Configuration("photoprism", "archive", "delete"), {"on": "xfs", "archive_on": "btrfs"}, {}),
+    (Configuration("photoprism", "keep", "trash"), {"on": "tmpfs"}, {"exdev": True}),
+]
+"""Reflinks, hard links and copies: one disk that shares extents, one that does not, two; PhotoPrism moves or copies."""
 
 
 @pytest.mark.parametrize("configuration", [*FOLDER, *PHOTOPRISM], ids=str)
 async def test_killed_anywhere_it_ends_as_if_undisturbed(configuration: Configuration, trials: Make) -> None:
     tried = trials(configuration)
     expected, points = await tried.undisturbed()
-    plans = chosen(points, others=8, most=42)
+    plans = chosen(points, others=8, most=many(42, 130))
     await tried.kill(plans, expected)
     assert not tried.tally.faults, tried.tally.said()
     # A run that meets other points than the counted one would try nothing.
     assert tried.tally.not_met <= max(3, tried.tally.tried // 8), str(tried.tally)
+
+
+@pytest.mark.skipif(not LONG, reason="part of the long form: make torture")
+@pytest.mark.parametrize(("configuration", "disks", "traps"), DISKS, ids=str)
+async def test_killed_anywhere_on_other_disks(
+    configuration: Configuration, disks: dict[str, str], traps: dict[str, bool], trials: Make
+) -> None:
+    tried = trials(configuration, **disks)
+    expected, points = await tried.undisturbed(traps=traps)
+    await tried.kill(chosen(points, others=8, most=many(0, 100)), expected, traps=traps)
+    assert not tried.tally.faults, tried.tally.said()
+
+
+@pytest.mark.parametrize("configuration", [FOLDER[0], PHOTOPRISM[0]], ids=str)
+async def test_killed_at_random_moments(configuration: Configuration, trials: Make) -> None:
+    tried = trials(configuration)
+    expected, _ = await tried.undisturbed()
+    dice = random.Random(SEED)
+    await tried.kill([Plan(None, "during", dice.uniform(0.01, tried.took)) for _ in range(many(3, 50))], expected)
+    assert not tried.tally.faults, tried.tally.said()
 
 
 @pytest.mark.parametrize("configuration", [FOLDER[0], PHOTOPRISM[0]], ids=str)
@@ -72,7 +102,7 @@ async def test_what_was_trashed_just_before_is_told_as_trashed(trials: Make) -> 
     tried = trials(Configuration("folder", "trash", "keep"))
     expected, points = await tried.undisturbed()
     assert any("InstantUpload/IMG_0001.jpg: trashed" in line for line in expected["audit"])
-    deletions = [point for point in points if point.kind == "occ" and point.site == "files:delete"]
+    deletions = [point for point in points if point.site == "occ files:delete"]
     assert len(deletions) == 6
     await tried.kill([Plan(point, when) for point in deletions[:3] for when in ("after", "before")], expected)
     assert not tried.tally.faults, tried.tally.said()
@@ -82,7 +112,7 @@ async def test_two_of_one_name_both_come_into_the_bin(trials: Make) -> None:
     """The bin calls both ``name.d<second>``, and the program that knew of the first is dead."""
     tried = trials(Configuration("folder", "trash", "keep", namesakes=True))
     expected, points = await tried.undisturbed()
-    deletions = [point for point in points if point.kind == "occ" and point.site == "files:delete"]
+    deletions = [point for point in points if point.site == "occ files:delete"]
     await tried.kill([Plan(point, "after") for point in deletions], expected)
     assert not tried.tally.faults, tried.tally.said()
 
@@ -91,7 +121,7 @@ async def test_killed_while_photoprism_imports(trials: Make) -> None:
     """The import goes on without us, and meets us again while it does."""
     tried = trials(PHOTOPRISM[0])
     expected, points = await tried.undisturbed()
-    asked = next(point for point in points if point.kind == "http" and point.site == "POST import")
+    asked = next(point for point in points if point.site == "POST /import/*")
     plans = [Plan(asked, "during", late) for late in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)]
     await tried.kill(plans, expected, traps={"seconds_per_photo": 0.08})
     assert not tried.tally.faults, tried.tally.said()

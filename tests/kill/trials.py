@@ -56,20 +56,32 @@ class Tally:
 class Trials:
     """Worlds of one configuration, and programs to let loose in them."""
 
-    def __init__(self, folder: Path, configuration: Configuration, programs: Sequence[Program], occ: OccServer) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        configuration: Configuration,
+        programs: Sequence[Program],
+        occ: OccServer,
+        shelf: Path | None = None,
+    ) -> None:
         self.folder = folder
+        self._shelf = shelf
         self.configuration = configuration
         self._occ = occ
         self._idle = list(programs)
         self._limiter = anyio.CapacityLimiter(len(programs))
         self._count = 0
         self.tally = Tally()
+        self.took = 0.0
+        """Seconds that the undisturbed run took."""
 
     @asynccontextmanager
     async def world(self, **traps: Any) -> AsyncIterator[World]:
         """Give a fresh world; it is kept where something is wrong with it."""
         self._count += 1
-        world = World(self.folder / f"{self.configuration}-{self._count}", self.configuration, self._occ)
+        name = f"{self.configuration}-{self._count}"
+        shelf = self._shelf / name if self._shelf else None
+        world = World(self.folder / name, self.configuration, self._occ, shelf=shelf)  # type: ignore[arg-type]
         if self.configuration.via == "folder":
             await anyio.to_thread.run_sync(world.make)
             yield world
@@ -81,24 +93,30 @@ class Trials:
                 yield world
                 shas = [row.hash for row in prism.rows]
                 assert len(shas) == len(set(shas)), "PhotoPrism has a content twice"
-        await anyio.to_thread.run_sync(shutil.rmtree, world.root)
+        for folder in {world.root, world.shelf}:
+            await anyio.to_thread.run_sync(shutil.rmtree, folder)
 
     async def run(self, world: World, *argv: str, plan: Plan | None = None) -> Ran:
         """Run the program once, when one is free."""
         async with self._limiter:
             program = self._idle.pop()
             try:
-                return await anyio.to_thread.run_sync(partial(program.run, world.desk, *argv, plan=plan))
+                return await anyio.to_thread.run_sync(
+                    partial(program.run, world.desk, *argv, plan=plan, roots=[world.root, world.shelf])
+                )
             finally:
                 self._idle.append(program)
 
-    async def undisturbed(self, *commands: tuple[str, ...]) -> tuple[dict[str, Any], list[Point]]:
+    async def undisturbed(
+        self, *commands: tuple[str, ...], traps: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Any], list[Point]]:
         """Give how it ends when nobody disturbs, and the points that the last command met."""
-        async with self.world() as world:
+        async with self.world(**(traps or {})) as world:
             for argv in commands or (("sweep",),):
                 ran = await self.run(world, *argv)
                 assert faults_of(ran) == [], ran.said
             assert world.missing_now() == set()
+            self.took = ran.took
             return world.end(), ran.points
 
     async def kill(
@@ -193,8 +211,9 @@ def chosen(points: Sequence[Point], others: int, *, most: int = 10_000) -> list[
     boundary = [point for point in points if point.boundary]
     rest = [point for point in points if not point.boundary]
     # Of what happens for every file the first and the last, and a sample between them.
-    last = {(point.kind, point.site): point for point in boundary}
-    sure = [point for point in boundary if point.nth == 1 or point is last[point.kind, point.site]]
+    first = {point.shape: point for point in reversed(boundary)}
+    last = {point.shape: point for point in boundary}
+    sure = [point for point in boundary if point is first[point.shape] or point is last[point.shape]]
     between = [point for point in boundary if point not in set(sure)]
     picked = [*sure, *dice.sample(between, max(0, min(len(between), most - len(sure))))]
     picked += dice.sample(rest, min(others, len(rest)))

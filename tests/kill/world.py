@@ -89,12 +89,15 @@ class World:
     """Where settings, output and Nextcloud's database lie: beside the disk that is disturbed; by default ``root``."""
     state: Path = field(default=None)  # type: ignore[assignment]
     """The program's state folder."""
+    shelf: Path = field(default=None)  # type: ignore[assignment]
+    """Where the archive and PhotoPrism's import lie: another disk, perhaps; by default ``root``."""
     all: set[str] = field(default_factory=set)
     """Every content that there is and that must never be lost."""
 
     def __post_init__(self) -> None:
         self.desk = self.desk or self.root
         self.state = self.state or self.root / "state"
+        self.shelf = self.shelf or self.root
 
     @property
     def data(self) -> Path:
@@ -104,12 +107,12 @@ class World:
     @property
     def archive(self) -> Path:
         """The archive's own folder; PhotoPrism's originals."""
-        return self.root / "archive"
+        return self.shelf / "archive"
 
     @property
     def imports(self) -> Path:
         """PhotoPrism's import folder."""
-        return self.root / "import"
+        return self.shelf / "import"
 
     @property
     def occ(self) -> StandInOcc:
@@ -118,9 +121,10 @@ class World:
 
     def make(self) -> None:
         """Make it anew."""
-        for folder in {self.root, self.desk, self.state}:
+        for folder in {self.root, self.desk, self.state, self.shelf}:
             shutil.rmtree(folder, ignore_errors=True)
         self.desk.mkdir(parents=True)
+        self.shelf.mkdir(parents=True, exist_ok=True)
         uploads.make_data_dir(self.data, [ALICE, BOB, "admin"], samples_too=False)
         for folder in (self.archive, self.imports):
             uploads.make_folders(folder)
@@ -227,7 +231,11 @@ class World:
             "places": places,
             "times": self._times(),
             "private names": sorted(
-                path for root, folders, names in os.walk(self.root) for path in (*folders, *names) if HIDDEN in path
+                path
+                for top in {self.root, self.shelf}
+                for _, folders, names in os.walk(top)
+                for path in (*folders, *names)
+                if HIDDEN in path
             ),
             "import": sorted(path.name for path in self.imports.iterdir()),
             "photos": [

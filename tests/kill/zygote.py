@@ -13,7 +13,6 @@ import contextlib
 import gc
 import json
 import os
-import select
 import signal
 import socket
 import subprocess
@@ -25,7 +24,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from tests.kill.killer import Plan, Point
 
@@ -57,8 +56,11 @@ class Program:
             cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
         )  # fmt: skip
 
-    def run(self, folder: Path, *argv: str, plan: Plan | None = None) -> Ran:
-        """Run a command of the program over the world in ``folder``, to its end or to its death."""
+    def run(self, folder: Path, *argv: str, plan: Plan | None = None, roots: Sequence[Path] = ()) -> Ran:
+        """Run a command of the program over the world in ``folder``, to its end or to its death.
+
+        What lies below ``roots`` is named from there in the points.
+        """
         from tests.kill.killer import Point
 
         assert self._process.stdin is not None
@@ -68,13 +70,14 @@ class Program:
         request = {
             "argv": ["--config", str(folder / f"settle-{settle}.yaml"), *argv],
             "folder": str(folder),
-            "plan": None if plan is None else [str(plan.point), plan.when, plan.late],
+            "roots": [str(root) for root in {folder, *roots}],
+            "plan": None if plan is None else [str(plan.point or ""), plan.when, plan.late],
         }
         self._process.stdin.write(json.dumps(request) + "\n")
         self._process.stdin.flush()
         answer = json.loads(self._process.stdout.readline())
         points = folder / "points"
-        met = points.read_text(errors="replace").splitlines() if points.exists() else []
+        met = points.read_text(errors="surrogateescape").splitlines() if points.exists() else []
         return Ran(
             answer["code"],
             (folder / "out").read_text(errors="replace"),
@@ -134,6 +137,7 @@ class OccServer:
 
 def _program() -> None:
     from tests.kill import killer
+    from tests.kill.syscalls import listener_of
 
     killer.warm_up()
     gc.collect()
@@ -145,16 +149,24 @@ def _program() -> None:
         plan = None
         if request["plan"]:
             point, when, late = request["plan"]
-            plan = killer.Plan(killer.Point.read(point), when, late)
+            plan = killer.Plan(killer.Point.read(point) if point else None, when, late)
+        heard, say = os.pipe()
         child = os.fork()
         if not child:
-            _child(lambda: killer.run(request["argv"], plan, folder / "points"), folder / "out")  # noqa: B023
-        code = _wait(child)
+            _child(lambda: killer.run(request["argv"]), folder / "out", say)  # noqa: B023
+        listener = listener_of(child, heard)
+        os.close(heard)
+        os.close(say)
+        watching = killer.Killer(child, listener, plan, request["roots"], {str(folder / "out")})
+        code = watching.watch(PATIENCE)
+        (folder / "points").write_text("".join(f"{point}\n" for point in watching.points), errors="surrogateescape")
         print(json.dumps({"code": code, "took": time.monotonic() - began}), flush=True)
 
 
-def _child(what: Callable[[], int], out: Path) -> None:
-    """Do something with its output in a file, and end; nothing of the parent is cleaned up."""
+def _child(what: Callable[[], int], out: Path, say: int) -> None:
+    """Do something, watched, with its output in a file, and end; nothing of the parent is cleaned up."""
+    from tests.kill.syscalls import listen_in_child
+
     code = 70
     try:
         os.setsid()
@@ -163,6 +175,7 @@ def _child(what: Callable[[], int], out: Path) -> None:
         nothing = os.open(os.devnull, os.O_RDONLY)
         for source, fd in ((nothing, 0), (target, 1), (target, 2)):
             os.dup2(source, fd)
+        listen_in_child(say)
         code = what()
     except BaseException:  # noqa: BLE001  nothing may come out of a forked child
         traceback.print_exc()
@@ -171,17 +184,6 @@ def _child(what: Callable[[], int], out: Path) -> None:
             sys.stdout.flush()
             sys.stderr.flush()
         os._exit(code)
-
-
-def _wait(child: int) -> int:
-    pidfd = os.pidfd_open(child)
-    try:
-        if not select.select([pidfd], [], [], PATIENCE)[0]:
-            os.kill(child, signal.SIGABRT)
-        _, status = os.waitpid(child, 0)
-    finally:
-        os.close(pidfd)
-    return os.waitstatus_to_exitcode(status)
 
 
 # -- occ's side -------------------------------------------------------------------------------------------------
