@@ -151,7 +151,9 @@ def sweep(import_root: str, folder: str) -> None:
         with directory_below(import_root, "") as root:
             if look(root, folder) is not None:
                 _remove_tree(root, folder)
-                sync_dir(root)
+            # Also where PhotoPrism has taken it away itself, and has not synced that: after a power cut it would stand
+            # there again, and belong to a batch that has ended.
+            sync_dir(root)
     except Refused:
         return
 

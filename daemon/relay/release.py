@@ -262,6 +262,7 @@ class Release:
             earlier = await anyio.to_thread.run_sync(self._trashed_before, photo) if photo.after == "trash" else ""
             if not earlier:
                 raise
+            await anyio.to_thread.run_sync(self._sync_bin, photo)
             return earlier
         before = await anyio.to_thread.run_sync(self._bin_of, photo)
         try:
@@ -274,7 +275,9 @@ class Release:
             await self._occ.delete(photo.user, photo.path)
         finally:
             self._trashed[photo.user, photo.name] = self._clock.wall()
-        return await anyio.to_thread.run_sync(self._in_bin, photo, before)
+        found = await anyio.to_thread.run_sync(self._in_bin, photo, before)
+        await anyio.to_thread.run_sync(self._sync_bin, photo)
+        return found
 
     async def _not_in_the_same_second(self, photo: Photo) -> None:
         """Leave a second between two files of one name: the bin calls both ``name.d<second>``.
@@ -303,6 +306,21 @@ class Release:
                     if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
                         return f"trashed as {shown(entry)} (seen after a restart)"
         return ""
+
+    def _sync_bin(self, photo: Photo) -> None:
+        """Make durable what Nextcloud has moved, since it syncs nothing itself.
+
+        Else a power cut may give the original its name back after it was told as gone: it would come a second time.
+        """
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}"
+        with (
+            suppress(Refused),
+            self._home_folder(photo) as folder,
+            directory_below(home, "files_trashbin/files") as bin_,
+        ):
+            # Power cut here: in the bin or back under its name, whole; back, it is taken again, as a duplicate.
+            sync_dir(bin_)
+            sync_dir(folder)
 
     def _bin_of(self, photo: Photo) -> frozenset[str]:
         """Give what lies in the bin under a photo's name."""

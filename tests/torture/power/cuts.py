@@ -32,9 +32,15 @@ class Cut:
 
     at: int
     seed: int
+    how: str = ""
+    """What kind of state survives; by default the seed chooses."""
 
     def __str__(self) -> str:
-        return f"cut at call {self.at}, seed {self.seed}"
+        return f"cut at call {self.at}, seed {self.seed} {self.how}"
+
+
+AT_THE_END = Cut(1 << 30, 1, "nothing")
+"""After the run: whatever it has told as done must last."""
 
 
 @dataclass
@@ -184,18 +190,18 @@ class PowerTrials:
         async with self._world() as (world, bench):
             for argv in before:
                 await self._run(world, bench, *argv)
-            found = await self._cut_one(world, bench, cut.at, cut.seed, command)
+            found = await self._cut_one(world, bench, cut, command)
             if again:
                 dice = random.Random(cut.seed)
-                found += await self._cut_one(world, bench, dice.randrange(1, again), cut.seed + 1, command)
+                found += await self._cut_one(world, bench, Cut(dice.randrange(1, again), cut.seed + 1), command)
             for argv in after:
                 found += faults_of(await self._run(world, bench, *argv))
             found += await self._lost(world, "at the end")
             found += differences(expected, await anyio.to_thread.run_sync(world.end))
             return found
 
-    async def _cut_one(self, world: World, bench: Bench, at: int, seed: int, command: tuple[str, ...]) -> list[str]:
-        bench.mount.cut(at=at, kill=world.desk / "pid")
+    async def _cut_one(self, world: World, bench: Bench, cut: Cut, command: tuple[str, ...]) -> list[str]:
+        bench.mount.cut(at=cut.at, kill=world.desk / "pid")
         ran = await self._run(world, bench, *command)
         self.tally.tried += 1
         if not ran.killed:
@@ -203,7 +209,7 @@ class PowerTrials:
             bench.mount.cut()
         if self.configuration.occ:
             await anyio.to_thread.run_sync(self._occ.wait_idle)
-        how = await anyio.to_thread.run_sync(bench.mount.power_on, seed)
+        how = await anyio.to_thread.run_sync(bench.mount.power_on, cut.seed, cut.how)
         self.tally.survived[how] = self.tally.survived.get(how, 0) + 1
         return await self._lost(world, f"right after the cut ({how} survived)")
 

@@ -12,6 +12,7 @@ import pytest
 
 from tests.kill.world import Configuration
 from tests.torture.needs import LONG, many, needs_fuse
+from tests.torture.power.cuts import AT_THE_END, SWEEP
 
 if TYPE_CHECKING:
     from tests.torture.power.conftest import Make
@@ -33,5 +34,32 @@ async def test_after_a_power_cut_it_ends_as_if_undisturbed(
 ) -> None:
     tried = trials(configuration, ledger_too=ledger_too)
     expected, points = await tried.undisturbed()
-    await tried.cut(tried.chosen(points, many(4, 200)), expected)
+    await tried.cut([AT_THE_END, *tried.chosen(points, many(4, 200))], expected)
+    assert not tried.tally.faults, tried.tally.said()
+
+
+@pytest.mark.parametrize("configuration", [CONFIGURATIONS[0], CONFIGURATIONS[2]], ids=str)
+async def test_cut_again_while_it_recovers(configuration: Configuration, trials: Make) -> None:
+    tried = trials(configuration)
+    expected, points = await tried.undisturbed()
+    await tried.cut(tried.chosen(points, many(2, 60)), expected, again=points // 2)
+    assert not tried.tally.faults, tried.tally.said()
+
+
+@pytest.mark.parametrize("configuration", [CONFIGURATIONS[0], CONFIGURATIONS[2]], ids=str)
+async def test_cut_while_it_restores(configuration: Configuration, trials: Make) -> None:
+    """In the end all is back once, and no sweep takes it again."""
+    restore = ("restore", *"123456789")
+    tried = trials(configuration)
+    expected, _ = await tried.undisturbed(SWEEP, restore, SWEEP)
+    _, points = await tried.undisturbed(SWEEP, restore)
+    cuts = tried.chosen(points, many(2, 60))
+    await tried.cut([AT_THE_END, *cuts], expected, before=[SWEEP], command=restore, after=[restore, SWEEP])
+    assert not tried.tally.faults, tried.tally.said()
+
+
+async def test_photoprism_copies_between_its_disks_and_syncs_nothing(trials: Make) -> None:
+    tried = trials(CONFIGURATIONS[2], traps={"exdev": True})
+    expected, points = await tried.undisturbed()
+    await tried.cut([AT_THE_END, *tried.chosen(points, many(2, 100))], expected)
     assert not tried.tally.faults, tried.tally.said()

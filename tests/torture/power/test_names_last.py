@@ -1,4 +1,4 @@
-"""The state folder that the first start makes: what is committed in it must not go with its name."""
+"""Names that others rely on, or have taken away without syncing: after a power cut they are as they were told."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from daemon.ledger.ledger import Ledger
 from daemon.lifetime import StateLock
+from daemon.relay import batch_folder
 from tests.torture.needs import needs_fuse
 
 if TYPE_CHECKING:
@@ -36,3 +37,20 @@ def test_a_folder_that_a_killed_run_has_made_is_made_durable_too(benches: list[B
     mount.cut()
     mount.power_on(1, "nothing")
     assert state.is_dir()
+
+
+def test_a_batch_folder_that_photoprism_has_taken_away_stays_away(benches: list[Bench]) -> None:
+    mount = benches[0].mount
+    imports = mount.path / "import"
+    for batch in ("taken", "swept"):
+        (imports / batch / "subfolder").mkdir(parents=True)
+        (imports / batch / "subfolder/a.jpg").write_bytes(b"a")
+    mount.settle()
+    (imports / "taken/subfolder/a.jpg").unlink()
+    (imports / "taken/subfolder").rmdir()
+    (imports / "taken").rmdir()
+    batch_folder.sweep(str(imports), "taken")
+    batch_folder.sweep(str(imports), "swept")
+    mount.cut()
+    mount.power_on(1, "nothing")
+    assert list(imports.iterdir()) == []
