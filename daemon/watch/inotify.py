@@ -258,6 +258,7 @@ class Watcher:
     async def _guard(self) -> None:
         """Look for stalls, jumps of the clock and roots that are not the ones being watched any more."""
         watchdog = Watchdog(self._look)
+        watchdog.tick(self._clock.monotonic(), self._clock.wall())
         while True:
             with anyio.move_on_after(self._look):
                 await self._wake_guard.wait()

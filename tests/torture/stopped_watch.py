@@ -1,4 +1,4 @@
-"""A watch in a process of its own, to be stopped, starved and refused: ``python -m tests.torture.stopped_watch ROOT N``.
+"""A watch in a process of its own, to be stopped and refused: ``python -m tests.torture.stopped_watch ROOT N``.
 
 Says ``ready`` when it watches alice's ``InstantUpload``; ends when N photos were handed over, or after two minutes,
 with one line of JSON: what was handed over, what it suspected, and how it says that it is doing. A line on standard
@@ -33,12 +33,18 @@ async def main(root: str, count: int) -> None:
         group.start_soon(sweep_when_told)
         print("ready", flush=True)
         with anyio.move_on_after(120):
-            while len(sink.taken) < count:
+            while len(sink.taken) < count:  # noqa: ASYNC110 - nobody tells of it
                 await anyio.sleep(0.05)
         await anyio.sleep(0.2)
         status = watch.status()
         group.cancel_scope.cancel()
-    told = {"paths": len(set(sink.paths)), "twice": len(sink.paths) - len(set(sink.paths)), "reasons": sink.reasons, "sweeps": sweeps, "status": asdict(status)}
+    told = {
+        "paths": len(set(sink.paths)),
+        "twice": len(sink.paths) - len(set(sink.paths)),
+        "reasons": sink.reasons,
+        "sweeps": sweeps,
+        "status": asdict(status),
+    }
     print(json.dumps(told), flush=True)
 
 
