@@ -16,6 +16,8 @@ from daemon.events import Bus
 from daemon.files.faults import in_words
 from daemon.files.kinds import extension_of
 from daemon.files.opening import file_below
+from daemon.files.pace import PACE
+from daemon.files.priority import Io, set_priority
 from daemon.files.taken import content_identifier
 from daemon.homekeeper import Homekeeper
 from daemon.issues import Issues
@@ -67,6 +69,7 @@ class App:
         self, settings: Settings, ledger: Ledger, clock: Clock, bus: Bus | None = None, changed: Wake | None = None
     ) -> None:
         self.clock = clock
+        self._behind: tuple[int, Io] = (0, "normal")
         self.current = current = Current(settings, changed)
         self.ledger = ledger
         self.bus = bus or Bus()
@@ -147,6 +150,8 @@ class App:
     async def run(self, *, schedule: bool = True) -> None:
         """Run all loops until cancelled; ``schedule`` is off for a single sweep."""
         async with anyio.create_task_group() as group:
+            await self._stand_back()
+            group.start_soon(self._hurry_at_the_end)
             loops: dict[str, Callable[[], Awaitable[None]]] = {
                 "watch": self.watch.run,
                 "batches": self.pipeline.batches,
@@ -180,12 +185,30 @@ class App:
         self.current.settings = now
         know_secrets(now)
         set_up(now.log.level, now.log.format)
+        await self._stand_back()
         self.watch.set_options(watch_options(now))
         self.watch.set_folders(self.homekeeper.included())
         await self.homekeeper.settings_changed()
         self.sweeper.settings_changed()
         self.wake.set()
         log.info("the settings in %s are in force", loaded.path)
+
+    async def _stand_back(self) -> None:
+        """Put this process behind others, as far as the settings want."""
+        relay = self.current.settings.relay
+        PACE.set(relay.bandwidth, relay.pause_above)
+        before, self._behind = self._behind, (relay.nice, relay.io)
+        if self._behind != before:
+            refused = await anyio.to_thread.run_sync(set_priority, *self._behind)
+            if refused:
+                log.warning("%s: refused by the kernel, counts from the next start on if at all", ", ".join(refused))
+
+    async def _hurry_at_the_end(self) -> None:
+        """Have no thread wait for its turn when the program, or this set of parts, is to end."""
+        try:
+            await anyio.sleep_forever()
+        finally:
+            PACE.end()
 
     async def _homes_seen(self, homes: frozenset[str]) -> None:
         if await self.homekeeper.seen(homes):

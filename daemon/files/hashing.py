@@ -15,6 +15,7 @@ from blake3 import blake3
 
 from daemon.errors import Refused
 from daemon.files.faults import changed, path_of, told
+from daemon.files.pace import PACE
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown, size_in_words
 
@@ -108,6 +109,7 @@ def _read_through(
         if len(first) < FIRST_BYTES:
             first += bytes(view[: min(count, FIRST_BYTES - len(first))])
         done += count
+        PACE.took(count)
         if each_block is not None:
             each_block(done)
     if Fingerprint.of(os.fstat(fd)) != before:

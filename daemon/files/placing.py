@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Literal
 
 from daemon.files.faults import changed, path_of, told
 from daemon.files.opening import look
+from daemon.files.pace import PACE
 from daemon.files.publishing import set_mode
 from daemon.files.syscalls import clone
 from daemon.fingerprint import Fingerprint
@@ -157,6 +158,7 @@ def _copy_in_kernel(source: int, target: int, size: int, each_block: EachBlock |
         if not count:  # the end of the source, or one of the file systems that say so of files they cannot serve
             return done
         done += count
+        PACE.took(2 * count)
         if each_block is not None:
             each_block(done)
     return done
@@ -172,6 +174,7 @@ def _copy_by_hand(source: int, target: int, done: int, size: int, each_block: Ea
         while written < count:
             written += os.pwrite(target, view[written:count], done + written)
         done += count
+        PACE.took(2 * count)
         if each_block is not None:
             each_block(done)
 

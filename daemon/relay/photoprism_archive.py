@@ -13,6 +13,7 @@ import anyio.to_thread
 from blake3 import blake3
 
 from daemon.errors import Refused, RelayError, Transient
+from daemon.files.disks import streams
 from daemon.files.names import placed_name
 from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
@@ -148,7 +149,7 @@ class PhotoPrismArchive:
 
     def _workers(self) -> int:
         wanted = self._current.settings.relay.workers
-        return wanted if isinstance(wanted, int) else min(4, os.cpu_count() or 1)
+        return wanted if isinstance(wanted, int) else streams(self._import)
 
     def _intend(self, places: dict[int, tuple[str, str]]) -> None:
         with self._ledger.write():

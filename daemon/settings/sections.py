@@ -236,7 +236,41 @@ class Relay(Section):
         True,
     )
     workers: Workers = key(
-        "auto", "How many files are read and copied at the same time, 1 to 64. auto: by the machine's processors.", 2
+        "auto",
+        "How many files are read and copied at the same time, 1 to 64. auto: one where the disk spins, else one for "
+        "each processor, four at most.",
+        2,
+    )
+    nice: int = Field(
+        default=0,
+        ge=0,
+        le=19,
+        description="How far this program stands back from others for the processor, 0 to 19; a smaller number than "
+        "before counts from the next start on.",
+        examples=[10],
+        json_schema_extra={"x-unit": "steps"},
+    )
+    io: Literal["normal", "low", "idle"] = key(
+        "normal",
+        "How this program stands back from others for the disk: normal, low, or idle (only when nobody else wants it). "
+        "Not every disk's scheduler in the kernel knows the difference; bfq does.",
+        "low",
+    )
+    bandwidth: Size = key(
+        0,
+        "How many bytes of photos are read and written in a second, both together, at most; a size, such as 20MiB. "
+        "0: no limit.",
+        "20MiB",
+        unit="bytes",
+    )
+    pause_above: int = Field(
+        default=0,
+        ge=0,
+        le=100,
+        description="Photos rest while other work on this machine has to wait for the processor or the disk for more "
+        "than this share of the time, in percent (Linux's pressure figures), ten minutes at most. 0: never.",
+        examples=[60],
+        json_schema_extra={"x-unit": "percent"},
     )
 
 

@@ -6,7 +6,7 @@ const ADDRESS_LIST = "[0-9A-Fa-f:.]";
 /* Who is relayed, and from where, is decided on the screen Users, which says first what a decision does. */
 const ELSEWHERE = new Set(["users.include", "users.exclude"]);
 const ACRONYMS = { occ: "occ", ntfy: "ntfy", url: "Address (URL)", ui: "Page", tls: "TLS (https)", photoprism: "PhotoPrism", nextcloud: "Nextcloud",
-  memories: "Memories", min_free: "Least free space", dry_run: "Dry run", via: "Way", seen_by: "Seen by", new_user: "New user", also: "Further commands" };
+  memories: "Memories", min_free: "Least free space", nice: "Stand back for the processor", io: "Stand back for the disk", pause_above: "Rest while others wait", dry_run: "Dry run", via: "Way", seen_by: "Seen by", new_user: "New user", also: "Further commands" };
 
 export function label(key) {
   return ACRONYMS[key] ?? (key.charAt(0).toUpperCase() + key.slice(1)).replaceAll("_", " ");
