@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 
 STEP = 20.0
 """Seconds after which the wall clock is looked at again."""
+FURTHEST = 4
+"""So many times the pause that the owner set lies between two sweeps while the watch is proved and misses nothing."""
 FULL_EVERY = 22 * 3600.0
 """Seconds after which a sweep by schedule trusts nothing; less than a day, so that one at a fixed hour always does."""
 _LOOKED_AT_BY_NAME = (State.FOUND, State.SETTLED, State.WAITING, State.HELD, State.REFUSED)
@@ -61,17 +63,23 @@ class Sweeper:
         # What the watch has listed by itself since it began, a moment ago, need not be listed twice.
         await self.now("start", None, full=False)
         self._full_at = self._clock.wall()
+        calm = 0
         while True:
-            wanted = self._wanted()
+            wanted, trust = self._wanted(), self._watch.trust()
             schedule = Schedule.parse(*wanted)
-            self._next = schedule.next_after(self._clock.now()).timestamp()
+            due = schedule.next_after(self._clock.now()).timestamp()
+            calm = 0 if trust is None else calm
+            self._next = due + (schedule.period or 0.0) * (min(FURTHEST, 2**calm) - 1)
             while (left := self._next - self._clock.wall()) > 0:
                 # In steps: the wall clock may be set, the machine may have slept.
                 await self._wait(min(left, STEP))
                 if self._wanted() != wanted or self._next - self._clock.wall() > left:
                     break  # other settings, or the clock was set back: the next sweep is not a day away for that
+                if self._watch.trust() != trust:
+                    self._next, calm = min(self._next, due), 0
             else:
-                await self.now("schedule", None, full=self._is_full_due())
+                swept = await self.now("schedule", None, full=self._is_full_due())
+                calm = 0 if swept.missed or swept.unreadable or self._watch.trust() != trust else calm + 1
 
     def settings_changed(self) -> None:
         """Have a new schedule in force at once."""
@@ -109,16 +117,15 @@ class Sweeper:
         async with self._one_at_a_time:
             self._running = True
             try:
-                number = await anyio.to_thread.run_sync(self._ledger.audit.sweep_began, self._clock.wall(), reason)
                 began = self._clock.wall()
                 also = () if full else await anyio.to_thread.run_sync(self._ledger.photos.places, *_LOOKED_AT_BY_NAME)
                 swept = await self._watch.sweep(users, settle=settle, full=full, also=also)
                 if full and users is None:
                     self._full_at = began
                 self.missed += swept.missed
-                await anyio.to_thread.run_sync(
-                    self._ledger.audit.sweep_ended, number, self._clock.wall(), swept.files, swept.missed
-                )
+                # A disk may sleep while nothing changes: what found nothing by itself is not worth waking it.
+                told = self._ledger.audit.swept if reason != "schedule" or swept.wanted else self._ledger.audit.looked
+                await anyio.to_thread.run_sync(told, began, self._clock.wall(), reason, swept.files, swept.missed)
             finally:
                 self._running = False
         for path, why in swept.unreadable:

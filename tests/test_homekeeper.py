@@ -165,6 +165,8 @@ class PlayedWatch:
         self.full: list[bool] = []
         self.also: list[list[tuple[str, str]]] = []
         self.running = 0
+        self.believed: int | None = None
+        self.found = Swept(directories=3, files=5, wanted=2, missed=1)
 
     async def sweep(self, users: Any, *, settle: float | None = None, full: bool = True, also: Any = ()) -> Swept:
         self.running += 1
@@ -175,7 +177,10 @@ class PlayedWatch:
         self.full.append(full)
         self.also.append(list(also))
         self.running -= 1
-        return Swept(directories=3, files=5, wanted=2, missed=1)
+        return self.found
+
+    def trust(self) -> int | None:
+        return self.believed
 
 
 async def test_sweeps_come_one_after_the_other_and_are_in_the_diary(world: World) -> None:
@@ -204,6 +209,40 @@ async def test_a_sweep_at_the_start_and_then_by_the_schedule(world: World) -> No
                 await anyio.sleep(0.001)
         group.cancel_scope.cancel()
     assert 2 * 3600 <= world.clock.time - began < 3.2 * 3600
+
+
+async def test_sweeps_come_further_apart_while_the_watch_is_proved_and_at_the_wanted_pace_after_any_doubt(
+    world: World,
+) -> None:
+    watch: Any = PlayedWatch(world)
+    watch.believed, watch.found = 7, Swept(directories=3, files=5)
+    world.change(**OFF, watch={"sweep": "every 1h"})
+    sweeper = Sweeper(watch, world.ledger, world.current, world.bus, world.clock)
+    written = world.ledger.audit.last_sweep
+    async with anyio.create_task_group() as group:
+        group.start_soon(sweeper.by_schedule)
+        with anyio.fail_after(20):
+            while len(watch.swept) < 6:
+                await anyio.sleep(0.001)
+            last = written()
+            assert last is not None
+            assert (last["reason"], last["seen"]) == ("schedule", 5)
+            assert last["started_at"] >= watch.at[4]
+            row = world.ledger.audit._store.row("SELECT COUNT(*) AS n FROM sweeps")
+            assert row is not None
+            assert row["n"] == 1, "only the start's is in the ledger"
+            watch.believed = 8
+            doubted = world.clock.time
+            while len(watch.swept) < 7:
+                await anyio.sleep(0.001)
+            watch.believed = None
+            while len(watch.swept) < 10:
+                await anyio.sleep(0.001)
+        group.cancel_scope.cancel()
+    pauses = [round((later - earlier) / 3600, 1) for earlier, later in pairwise(watch.at)]
+    assert pauses[:5] == [1.0, 2.0, 4.0, 4.0, 4.0]
+    assert watch.at[6] - doubted < 1.1 * 3600
+    assert pauses[-2:] == [1.0, 1.0]
 
 
 async def test_a_clock_that_is_set_back_keeps_no_sweep_waiting(world: World) -> None:

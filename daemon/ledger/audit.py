@@ -21,6 +21,7 @@ class Audit:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._looked: dict[str, Any] | None = None
 
     def note(
         self,
@@ -59,19 +60,23 @@ class Audit:
         found = self._store.rows(f"{_LINES} WHERE a.photo_id = ? ORDER BY a.id DESC LIMIT ?", (photo_id, limit))
         return [{**dict(row), "path": text(row["path"])} for row in found]
 
-    def sweep_began(self, now: float, reason: str) -> int:
-        """Write down that a sweep begins; give its number."""
+    def swept(self, began: float, ended: float, reason: str, seen: int, missed: int) -> None:
+        """Write down a sweep that has ended; the last thousand are kept."""
         with self._store.write() as db:
-            cursor = db.execute("INSERT INTO sweeps (started_at, reason) VALUES (?, ?)", (now, reason))
+            cursor = db.execute(
+                "INSERT INTO sweeps (started_at, ended_at, reason, seen, missed) VALUES (?, ?, ?, ?, ?)",
+                (began, ended, reason, seen, missed),
+            )
             db.execute("DELETE FROM sweeps WHERE id <= ?", (int(cursor.lastrowid or 0) - 1000,))
-        return int(cursor.lastrowid or 0)
+        self._looked = None
 
-    def sweep_ended(self, number: int, now: float, seen: int, missed: int) -> None:
-        """Write down what a sweep saw, and what of it the watcher should have reported."""
-        with self._store.write() as db:
-            db.execute("UPDATE sweeps SET ended_at = ?, seen = ?, missed = ? WHERE id = ?", (now, seen, missed, number))
+    def looked(self, began: float, ended: float, reason: str, seen: int, missed: int) -> None:
+        """Remember a sweep that found nothing, until another one ends; nothing is written to the disk for it."""
+        self._looked = {"started_at": began, "ended_at": ended, "reason": reason, "seen": seen, "missed": missed}
 
     def last_sweep(self) -> dict[str, Any] | None:
         """Give the newest sweep that ended, or ``None``."""
+        if self._looked is not None:
+            return dict(self._looked)
         row = self._store.row("SELECT * FROM sweeps WHERE ended_at IS NOT NULL ORDER BY id DESC LIMIT 1")
         return dict(row) if row else None

@@ -187,8 +187,8 @@ class Watch(Section):
     )
     sweep: str = key(
         "every 15m",
-        "When everything is looked through again, as a safety net: every and a length of time, or a cron expression "
-        'such as "0 3 * * *".',
+        "When everything is looked through again, as a safety net: every and a length of time (up to four times that "
+        'while the watch proves itself and nothing was missed), or a cron expression such as "0 3 * * *".',
         "0 3 * * *",
     )
     extensions: Extensions = key(

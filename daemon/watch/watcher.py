@@ -247,6 +247,16 @@ class Watch:
             shortage=self._shortage,
         )
 
+    def trust(self) -> int | None:
+        """Give a number that stays the same as long as the watch can be believed, ``None`` while it cannot.
+
+        It can while all is watched by events, it was proved to hear them, and nothing gave reason to doubt it.
+        """
+        proved = self._verified_at is not None and not self._deaf and not self._problem and not self._live.failure
+        if not proved or self._poller.roots or not self._live.roots or not self._live.standing:
+            return None
+        return self._suspicions + self._sweeping.missed
+
     async def ready(self) -> None:
         """Wait until the folders that stand are watched; for whoever starts it and must not be too early."""
         await self._planned.wait()

@@ -166,16 +166,20 @@ def test_the_audit_trail_is_read_page_by_page_newest_first(ledger: Ledger) -> No
 
 def test_the_last_sweep_is_the_last_that_ended(ledger: Ledger) -> None:
     assert ledger.audit.last_sweep() is None
-    one = ledger.audit.sweep_began(NOW, "start")
-    ledger.audit.sweep_ended(one, NOW + 1, 10, 2)
-    ledger.audit.sweep_began(NOW + 2, "schedule")
+    ledger.audit.swept(NOW, NOW + 1, "start", 10, 2)
     last = ledger.audit.last_sweep()
     assert last is not None
     assert (last["reason"], last["seen"], last["missed"]) == ("start", 10, 2)
+    written = ledger.audit._store.row("SELECT * FROM sweeps")
+    ledger.audit.looked(NOW + 2, NOW + 3, "schedule", 11, 0)
+    last = ledger.audit.last_sweep()
+    assert last is not None
+    assert (last["reason"], last["ended_at"], last["seen"]) == ("schedule", NOW + 3, 11)
+    assert ledger.audit._store.row("SELECT * FROM sweeps") == written
 
 
 def test_the_diary_of_sweeps_does_not_grow_for_ever(ledger: Ledger) -> None:
     with ledger.write() as db:
         for number in range(1100):
-            ledger.audit.sweep_began(NOW + number, "schedule")
+            ledger.audit.swept(NOW + number, NOW + number, "start", 1, 0)
         assert db.execute("SELECT COUNT(*) FROM sweeps").fetchone()[0] <= 1000
