@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 MOST_TRIES = 6
 """Tries for what waiting hardly mends (an album that is not mounted); then it is a warning, and the photo is done."""
+
+MOST_COUNTED = 200_000
+"""Files that are counted at most to see whether one call for a whole tree is cheaper than one for each folder."""
 
 
 class Refresh:
@@ -78,7 +82,8 @@ class Refresh:
         for job, folder in changed:
             if job.kind == "user":
                 users.setdefault(job.user, []).append(folder)
-        plan = plan_refresh(
+        planned = partial(
+            plan_refresh,
             users,
             [folder for job, folder in changed if job.kind == "album"],
             album=settings.album.folder,
@@ -86,7 +91,9 @@ class Refresh:
             features=features,
             memories=settings.memories,
             photos=settings.photos,
+            count=self._below,
         )
+        plan = await anyio.to_thread.run_sync(planned)
         for warning in plan.warnings:
             log.warning("%s", warning)
         failed: dict[int, RelayError] = {}
@@ -121,6 +128,14 @@ class Refresh:
             found.append((job, Changed(job.path, gained, there)))
         return found
 
+    def _below(self, user: str, path: str) -> int | None:
+        """Count the files below a folder of a user, as Nextcloud shows it. Blocking."""
+        settings = self._current.settings.nextcloud
+        root = settings.album.folder.strip("/")
+        if user == settings.album.seen_by and root and f"{path}/".startswith(f"{root}/"):
+            return _count_below(self._archive.root, path[len(root) :].strip("/"))
+        return _count_below(f"{settings.data}/{user}/files", path)
+
     def _is_for(self, job: Job, call: Call) -> bool:
         if call.user != job.user:
             return False
@@ -129,7 +144,9 @@ class Refresh:
         path = call.path
         if path is None:
             return True
-        is_file = isinstance(call, Scan) and call.generate_metadata and path != folder
+        if isinstance(call, MemoriesIndex) or not call.shallow:
+            return f"{folder}/".startswith(f"{path}/")
+        is_file = call.generate_metadata and path != folder
         return (path.rpartition("/")[0] if is_file else path) == folder
 
     async def _call_failed(self, jobs: Sequence[Job], call: Call, error: RelayError) -> None:
@@ -221,6 +238,25 @@ def _count(root: str, folder: str) -> int:
             return sum(1 for _ in entries)
     except OSError:
         return 0
+
+
+def _count_below(root: str, folder: str) -> int | None:
+    """Count what stands below a folder, following no link; ``None`` where that is unknown or more than is worth it."""
+    if not root:
+        return None
+    found = 0
+    try:
+        for _, _, files in os.walk(f"{root}/{folder}", onerror=_raise):
+            found += len(files)
+            if found > MOST_COUNTED:
+                return None
+    except OSError:
+        return None
+    return found
+
+
+def _raise(error: OSError) -> None:
+    raise error
 
 
 def _place(call: Call) -> str:

@@ -28,9 +28,10 @@ SIZE = 3_000_000
 
 
 class Arrivals:
-    """Notes when a name that is not hidden appears in a folder or in one below it; by the kernel's own events."""
+    """Notes when a name that is not hidden appears in a folder, with ``deep`` in one below it too."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, deep: bool) -> None:
+        self._deep = deep
         self._events = INotify()
         self._events.add_watch(folder, flags.CREATE | flags.MOVED_TO)
         self._paths = {1: folder}
@@ -43,7 +44,7 @@ class Arrivals:
             while True:
                 for event in self._events.read():
                     now = time.time()
-                    if event.mask & flags.ISDIR and not event.name.startswith("."):
+                    if self._deep and event.mask & flags.ISDIR and not event.name.startswith("."):
                         path = self._paths[event.wd] / event.name
                         with contextlib.suppress(OSError):  # a test of rights, away again
                             self._paths[self._events.add_watch(path, flags.CREATE | flags.MOVED_TO)] = path
@@ -53,13 +54,15 @@ class Arrivals:
                         self.at = now
                         self._came.set()
 
+    def expect(self) -> None:
+        """Forget what has come so far."""
+        self._came.clear()
+
     def wait(self, patience: float) -> float:
-        """Give the wall time of the next arrival."""
+        """Give the wall time of the first arrival since `expect`."""
         if not self._came.wait(patience):
             raise RuntimeError("nothing has come")
-        at = self.at
-        self._came.clear()
-        return at
+        return self.at
 
 
 def figures(bench: Bench) -> Iterator[Figure]:
@@ -97,11 +100,12 @@ def measure(root: Path, via: str, count: int) -> list[float]:
         stack.callback(scene.remove)
         stack.enter_context(scene.daemon())
         time.sleep(2)
-        arrivals = Arrivals(scene.archive)
+        arrivals = Arrivals(scene.archive, deep=via == "folder")
         for seed in range(count):
             # At another moment of whatever beats inside.
             time.sleep(0.5 + seed * 0.037 % 1.0)
             taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=seed)
+            arrivals.expect()
             uploads.put(scene.data / USER, f"{FOLDER}/IMG_{seed:04}.jpg", samples.jpeg(taken, seed, SIZE), taken)
             quiet = (scene.source / f"IMG_{seed:04}.jpg").stat().st_ctime_ns / 1e9
             late.append(arrivals.wait(60) - quiet - SETTLE)
