@@ -17,6 +17,9 @@ class Limits:
     requests_rate: float = 100.0
     """The daemon asks for an exit code twenty times a second, for five seconds at most."""
     requests_burst: int = 400
+    lists_rate: float = 10.0
+    """Each costs the engine a look at all its containers; the daemon asks when it does not know which one is meant."""
+    lists_burst: int = 60
     creates_rate: float = 5.0
     """One ``occ`` at a time, of half a second at least."""
     creates_burst: int = 40

@@ -48,6 +48,7 @@ class Gate:
         self._execs = Execs(limits, clock)
         self._accounts = Accounts(upstream.passwd, seconds=limits.passwd_seconds, clock=clock)
         self._requests = Bucket(limits.requests_rate, limits.requests_burst, clock)
+        self._lists = Bucket(limits.lists_rate, limits.lists_burst, clock)
         self._creates = Bucket(limits.creates_rate, limits.creates_burst, clock)
         self._flood_lines = Bucket(1.0, 5, clock)
         self._flooded = 0
@@ -114,6 +115,8 @@ class Gate:
             case Deed.VERSION:
                 content = await self._upstream.version()
             case Deed.LIST:
+                if not self._lists.take():
+                    raise Denied("too many lists at once", status=429)
                 wanted = self._rules.container
                 found = target.visible(wanted, await self._upstream.containers())
                 content = [target.entry(wanted, container) for container in found]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 
 NEXTCLOUD, GATE = sys.argv[1:]
 GOOD = {"AttachStdout": True, "AttachStderr": True, "User": "www-data", "Cmd": ["php", "occ", "status"]}
@@ -91,7 +92,12 @@ attacks = {
     "length and chunks": good.replace(b"Connection: close", b"Transfer-Encoding: chunked") + b"0\r\n\r\n" + hidden,
     "a huge head": request("GET", "/_ping", None, "X: " + "x" * 100_000),
     "a huge body": request("POST", EXEC, GOOD | {"Cmd": ["php", "occ", "x" * 1_000_000]}),
-    "never ending": b"POST /containers/x/exec HTTP/1.1\r\nHost: docker\r\nContent-Length: 100\r\n\r\n{",
+}
+slow = {
+    "slow: nothing": b"",
+    "slow: half a head": good[:30],
+    "slow: half a body": good[:-20],
+    "slow: a body that never comes": request("POST", EXEC, GOOD).partition(b"\r\n\r\n")[0] + b"\r\n\r\n",
 }
 
 
@@ -101,7 +107,21 @@ def status(said: bytes) -> str:
     return min(found) if found else "closed"
 
 
-answers = {name: status(send(raw)) for name, raw in attacks.items()}
+answers: dict[str, str] = {}
+
+
+def wait(name: str) -> None:
+    answers[name] = status(send(slow[name], seconds=30))
+
+
+# They hold their connections for as long as they are let, while the others are tried.
+waiting = [threading.Thread(target=wait, args=(name,)) for name in slow]
+for one in waiting:
+    one.start()
+for name, raw in attacks.items():
+    answers[name] = status(send(raw))
+for one in waiting:
+    one.join()
 # Many that say nothing: who is honest must still be served once they have been sent away.
 idle = []
 for _ in range(40):

@@ -52,6 +52,8 @@ def all_is_refused(relay: str, gate: str, nextcloud: str) -> None:
     answers: dict[str, str] = _run(relay, "at_the_gate.py", nextcloud, gate)
     good = {name for name in answers if name.startswith("good:")}
     assert {name: answers[name] for name in good} == dict.fromkeys(good, "201"), answers
+    slow = {said for name, said in answers.items() if name.startswith("slow:")}
+    assert slow == {"408"}, answers
     let_in = {name: said for name, said in answers.items() if name not in good and said not in REFUSALS}
     assert let_in == {}
     assert len(answers) - len(good) >= 30

@@ -161,7 +161,20 @@ class TestMany:
 class TestRates:
     @pytest.fixture
     def limits(self) -> Limits:
-        return replace(Limits(), requests_burst=8, requests_rate=0.1, creates_burst=2, creates_rate=0.1)
+        return replace(
+            Limits(),
+            requests_burst=8,
+            requests_rate=0.1,
+            creates_burst=2,
+            creates_rate=0.1,
+            lists_burst=2,
+            lists_rate=0.1,
+        )
+
+    async def test_many_lists(self, scene: Scene) -> None:
+        answers = [(await scene.ask("GET", "/containers/json?all=1")).status for _ in range(4)]
+        assert answers == [200, 200, 429, 429]
+        assert sum(target.endswith("/containers/json?all=1") for _, target, _ in scene.engine.requests) == 2
 
     async def test_many_requests_and_many_execs(self, scene: Scene) -> None:
         answers = [(await scene.create()).status for _ in range(4)]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daemon import __version__
+from tests.conftest import ENGINE_IMAGE
 from tests.e2e_engine.engine import PYTHON, ROOT, docker
 
 if TYPE_CHECKING:
@@ -103,6 +105,13 @@ def test_no_compiler_no_pip_no_strangers(image: str) -> None:
     names = "import importlib.metadata as m; [print(f'{d.name.lower()}=={d.version}') for d in m.distributions()]"
     inside = docker("run", "--rm", "--entrypoint", PYTHON, image, "-c", names)
     assert all(one.replace("_", "-") in lock for one in inside.splitlines()), inside
+
+
+def test_the_published_size_is_true(image: str) -> None:
+    whole, base = (int(docker("image", "inspect", "--format", "{{.Size}}", one)) for one in (image, ENGINE_IMAGE))
+    for page, behind in (("README.md", "more"), ("docs/docker.md", "unpacked")):
+        [quoted] = re.findall(rf"(\d+) MB {behind}", (ROOT / page).read_text())
+        assert int(quoted) == pytest.approx((whole - base) / 1e6, rel=0.05), page
 
 
 def test_exiftool_reads_dates(image: str) -> None:
