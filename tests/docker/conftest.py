@@ -66,7 +66,10 @@ def engine() -> None:
 def images(engine: None) -> dict[str, str]:
     """Build the images, once for each content of theirs; gives their names by flavour."""
     sources = [*sorted((HERE / "images").iterdir()), HERE.parent / "standins" / "occ.py"]
-    tag = hashlib.sha256(b"\0".join(path.read_bytes() for path in sources)).hexdigest()[:12]
+    system = "photon-relay-test-system"
+    made = docker("build", "--quiet", "--target", "system", "--tag", system, str(HERE.parents[1]))
+    content = b"\0".join([made.encode(), *(path.read_bytes() for path in sources)])
+    tag = hashlib.sha256(content).hexdigest()[:12]
     names = {flavour: f"photon-relay-test-{flavour}:{tag}" for flavour in FLAVOURS}
     lock = Path(tempfile.gettempdir()) / f"photon-relay-test-images-{os.getuid()}"
     with lock.open("w") as handle, tempfile.TemporaryDirectory() as context:
@@ -75,7 +78,7 @@ def images(engine: None) -> dict[str, str]:
             shutil.copy(path, context)
         for flavour, name in names.items():
             if not docker("image", "ls", "--quiet", name):
-                docker("build", "--quiet", "--target", flavour, "--tag", name, context)
+                docker("build", "--quiet", "--build-arg", f"BASE={system}", "--target", flavour, "--tag", name, context)
     return names
 
 

@@ -116,9 +116,9 @@ def test_the_published_size_is_true(image: str) -> None:
 
 def test_exiftool_reads_dates(image: str) -> None:
     media = ROOT / "daemon/demo/media"
-    run = ["run", "--rm", "--volume", f"{media}:/m:ro", "--entrypoint", "exiftool", image, "-q", "-s3"]
-    for name in ("dawn.jpg", "dawn.heic", "dawn.dng", "lake.mp4", "night.png"):
-        assert docker(*run, "-FileType", f"/m/{name}")
+    run = ["run", "--rm", "--volume", f"{media}:/m:ro", "--entrypoint", "exiftool", image, "-q", "-s3", "-FileType"]
+    names = ("dawn.jpg", "dawn.heic", "dawn.dng", "lake.mp4", "night.png")
+    assert docker(*run, *(f"/m/{name}" for name in names)).split() == ["JPEG", "HEIC", "DNG", "MP4", "PNG"]
 
 
 def test_labels_and_signals(image: str) -> None:
