@@ -16,7 +16,7 @@ from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, publish, rename_noreplace, sync_dir
 from daemon.files.template import fill
 from daemon.relay import originals
-from daemon.relay.archive import Finding, Verdict, of_one_file
+from daemon.relay.archive import Finding, Verdict
 from daemon.relay.batch import main_of
 from daemon.relay.presence import really
 from daemon.relay.room import need_room
@@ -98,11 +98,20 @@ class FolderArchive:
                 self._copy(photo, wanted[photo.id], _temporary(batch, photo))
                 made[photo.id] = wanted[photo.id]
         except RelayError as error:
-            self._drop(batch, group, wanted)
+            with suppress(RelayError, OSError):
+                self._drop(batch, group, wanted)
             if error.code in _WHOLE:
                 raise
             return {next(photo.id for photo in group if photo.id not in made): error}
-        self._publish(batch, group, wanted)
+        try:
+            self._publish(batch, group, wanted)
+        except RelayError as error:
+            if error.code in _WHOLE:
+                raise
+            # What has its name by now is found there, by its bytes, when the group comes again.
+            with suppress(RelayError, OSError):
+                self._drop(batch, group, wanted)
+            return {group[0].id: error}
         return {}
 
     def _wanted(self, group: Sequence[Photo], beside: list[Photo]) -> dict[int, str]:
@@ -181,11 +190,14 @@ class FolderArchive:
         return True
 
     def _is_there(self, photo: Photo, path: str) -> bool:
-        """Tell whether these bytes have this name already; a file that cannot be read is another one."""
+        """Tell whether these bytes have this name already; a file that may not be read is another one.
+
+        Where the disk fails nobody can tell: it may well be ours, and under a second name it would be there twice.
+        """
         try:
             return originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"") is not None
         except RelayError as error:
-            if not of_one_file(error):
+            if error.code != "disk.permission":
                 raise
             return False
 

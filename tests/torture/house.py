@@ -85,6 +85,12 @@ class House(World):
         """Give the codes of the issues that are open: those that people are sent a message about."""
         return {one["code"] for one in self.snapshot_of_page()["issues"]}
 
+    def tried(self) -> int:
+        """Count the tries that failed, of batches and of photos, as the ledger has them."""
+        batches = self.rows("SELECT COALESCE(SUM(attempts), 0) n FROM batches")
+        photos = self.rows("SELECT COALESCE(SUM(attempts), 0) n FROM photos")
+        return sum(int(row["n"]) for row in (*batches, *photos))
+
     def until_said(self, code: str, seconds: float = 20.0) -> None:
         """Wait until the page says so."""
 

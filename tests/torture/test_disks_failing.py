@@ -1,0 +1,77 @@
+"""A disk that answers errors, from one call or from all, for a while: nothing is lost, nothing comes twice.
+
+The archive, then Nextcloud's data, lies on the layer of ``tests/torture/fuse``. Each kind of call fails for as long as
+it takes the program to try some times; then the disk is well again, and what waited must go on by itself.
+``PHOTON_RELAY_TORTURE=all``: every call of the layer with every error.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.torture.fuse.faults import GROUPS
+from tests.torture.fuse.mount import Mount
+from tests.torture.house import House
+from tests.torture.needs import needs_fuse
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+LONG = os.environ.get("PHOTON_RELAY_TORTURE") == "all"
+SHORT_CALLS = ["fsyncdir", "rename", "write"]
+CALLS = {
+    "EIO": sorted(GROUPS["any"]),
+    "ESTALE": sorted(GROUPS["any"]),
+    "EACCES": sorted(GROUPS["any"]),
+    "EROFS": sorted(GROUPS["changing"]),
+    "ENOSPC": sorted(GROUPS["growing"]),
+    "EDQUOT": sorted(GROUPS["growing"]),
+}
+NEVER_CALLED = frozenset({"chown", "link", "readlink", "symlink", "rmdir", "truncate"})
+"""What the program has no reason to call there in an ordinary relay."""
+
+pytestmark = [needs_fuse, pytest.mark.timeout(1200)]
+
+
+@pytest.mark.parametrize("error", list(CALLS) if LONG else ["EIO"])
+def test_each_call_of_the_archives_disk_fails_for_a_while(tmp_path: Path, error: str) -> None:
+    with Mount(tmp_path / "back", tmp_path / "originals") as disk, House(tmp_path) as house:
+        house.start()
+        calls = CALLS[error] if LONG else SHORT_CALLS
+        for number, call in enumerate(calls):
+            before = house.tried()
+            disk.fault(call, errno=error)
+            house.put(f"{call}.jpg", 10 + number)
+            if call in NEVER_CALLED:
+                time.sleep(1)
+            else:
+                house.until(lambda: house.tried() > before, f"a try while {call} fails", 15)  # noqa: B023
+            disk.clear()
+            house.until_relayed()
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+@pytest.mark.parametrize("error", [*CALLS, "ENOTCONN"] if LONG else ["ENOTCONN"])
+def test_every_call_of_nextclouds_disk_fails_for_a_while(tmp_path: Path, error: str) -> None:
+    """FUSE sends no events, so the watch goes round by looking; each round takes ten seconds."""
+    with Mount(tmp_path / "back", tmp_path / "data") as disk, House(tmp_path) as house:
+        house.put("a.jpg", 1)
+        house.start()
+        house.until_relayed()
+        house.put("b.jpg", 2)
+        disk.fault(GROUP_OF.get(error, "any"), errno=error)
+        time.sleep(12 if LONG else 4)
+        disk.clear()
+        house.until_relayed(40)
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+GROUP_OF = {"EROFS": "changing", "ENOSPC": "growing", "EDQUOT": "growing"}
