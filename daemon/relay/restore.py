@@ -20,9 +20,10 @@ from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import hidden_name, numbered, word
 from daemon.files.opening import file_below, look
-from daemon.files.publishing import made_dirs, own_like, publish
+from daemon.files.publishing import made_dirs, own_like, publish, set_mode
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
+from daemon.nextcloud.homes import check_data
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -62,6 +63,8 @@ class Restore:
                 "restore.not_relayed",
                 f"{shown(photo.name)} of {photo.user} was not relayed ({photo.state}): its original stands in place",
             )
+        # A marker that has gone says that this may be another directory: nothing is put into it.
+        await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
         standing = await anyio.to_thread.run_sync(self._stands, photo)
         if standing is not None:
             await anyio.to_thread.run_sync(self._kept, photo, standing, who)
@@ -149,6 +152,7 @@ class Restore:
             with told("making", path_of(folder, hidden)):
                 fd = os.open(hidden, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644, dir_fd=folder)
             own_like(fd, folder)
+            set_mode(fd, 0o644)  # as Nextcloud's own files, whatever the umask is
             return fd
 
     def _publish(self, photo: Photo, hidden: str, who: str) -> str:
