@@ -17,6 +17,7 @@ import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.exiftool import find_exiftool
+from daemon.files.faults import in_words
 from daemon.files.hashing import hash_file
 from daemon.files.kinds import agrees, extension_of, is_encrypted, sniff
 from daemon.files.opening import file_below
@@ -81,9 +82,12 @@ class Examine:
                 if not isinstance(error, Refused):
                     return []
             except Exception as fault:
-                # Readers of metadata meet files that nobody has thought of: one such file must not stop the others.
-                log.exception("%s of %s could not be examined", shown(photo.path), photo.user)
-                await anyio.to_thread.run_sync(self._failed, group, photo, _crashed(photo, fault))
+                said = in_words(fault, f"reading {shown(photo.name)} of {photo.user}, in")
+                if said is None:
+                    # Readers of metadata meet files that nobody has thought of: one such file must not stop the others.
+                    log.exception("%s of %s could not be examined", shown(photo.path), photo.user)
+                    said = _crashed(photo, fault)
+                await anyio.to_thread.run_sync(self._failed, group, photo, said)
                 return []
             else:
                 await anyio.to_thread.run_sync(self._write, photo, found)

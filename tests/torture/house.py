@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import os
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,10 @@ class House(World):
         for place in (self.outside, self.outside / FOLDER, self.outside / FOLDER / "deeper"):
             (place / "IMG_1.jpg").write_bytes(photo(77))
             (place / "secret.jpg").write_bytes(SECRET)
+        self._canaries = sorted([self.outside, *self.outside.rglob("*")])
+        for canary in self._canaries:
+            # An access time older than the time of the last change moves at the first reading, with relatime too.
+            os.utime(canary, ns=(0, canary.stat().st_mtime_ns))
         self._outside = self._look_outside()
         self.given: dict[str, bytes] = {}
         self.configure(
@@ -63,13 +68,27 @@ class House(World):
 
     def snapshot_of_page(self) -> dict[str, Any]:
         """Give what the page starts from."""
+        return self.page("/api/v1/status")
+
+    def page(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
+        """Ask the page's API; with a ``body`` it is told to do something."""
         host, port = self.settings["ui"]["listen"].split(":")
-        connection = http.client.HTTPConnection(host, int(port), timeout=10)
+        connection = http.client.HTTPConnection(host, int(port), timeout=30)
         try:
-            connection.request("GET", "/api/v1/status")
+            connection.request("GET", path if body is None else "/api/v1/session")
             answer = connection.getresponse()
-            assert answer.status == 200, answer.read()
             found: dict[str, Any] = json.load(answer)
+            if body is not None:
+                headers = {
+                    "X-CSRF-Token": found["csrf"],
+                    "Cookie": (answer.getheader("Set-Cookie") or "").partition(";")[0],
+                    "Content-Type": "application/json",
+                    "Origin": f"http://{host}:{port}",
+                }
+                connection.request("POST", path, json.dumps(body), headers)
+                answer = connection.getresponse()
+                found = json.load(answer)
+            assert answer.status < 300, found
             return found
         finally:
             connection.close()
@@ -106,7 +125,7 @@ class House(World):
         return {
             str(path.relative_to(self.home(user))): digest(path.read_bytes())
             for path in self.home(user).rglob("*")
-            if path.is_file() and not path.is_symlink()
+            if path.is_file() and not path.is_symlink() and path.stat().st_size < 1 << 26
         }
 
     def archived(self) -> list[str]:
@@ -135,8 +154,9 @@ class House(World):
         assert self._look_outside() == self._outside, "something outside was touched"
 
     def _look_outside(self) -> dict[str, tuple[object, ...]]:
+        """Give what stands outside, without reading any of it."""
         found: dict[str, tuple[object, ...]] = {}
-        for path in sorted([self.outside, *self.outside.rglob("*")]):
+        for path in self._canaries:
             status = path.lstat()
             found[str(path)] = (
                 status.st_ino, status.st_size, status.st_mode, status.st_uid, status.st_nlink,
