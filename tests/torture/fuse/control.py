@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from tests.torture.fuse.layer import Layer
+    from tests.torture.fuse.layer import Layer, Power
+
+_OF_POWER = frozenset({"points", "cut", "is_cut", "power_on", "settle", "audit", "audited"})
 
 
 def serve(path: Path, layer: Layer) -> None:
@@ -41,6 +43,8 @@ def _answer(connection: socket.socket, layer: Layer) -> None:
 def do(layer: Layer, request: dict[str, Any]) -> Any:
     """Do what a request says (``do``) with the rest of it as arguments."""
     what = request.pop("do")
+    if what in _OF_POWER:
+        return _power(layer.power, what, request)
     faults = layer.faults
     match what:
         case "fault":
@@ -53,16 +57,25 @@ def do(layer: Layer, request: dict[str, Any]) -> Any:
             return dict(faults.calls)
         case "free":
             faults.free = request["bytes"]
-        case "points":
-            return layer.power.points
-        case "cut":
-            layer.power.cut(**request)
-        case "is_cut":
-            return layer.power.is_cut
-        case "power_on":
-            return layer.power.on(**request)
-        case "settle":
-            layer.power.settle()
+            return None
         case _:
             raise ValueError(f"no such request: {what}")
+
+
+def _power(power: Power, what: str, request: dict[str, Any]) -> Any:
+    match what:
+        case "points":
+            return power.points
+        case "is_cut":
+            return power.is_cut
+        case "power_on":
+            return power.on(**request)
+        case "audited":
+            return power.end_audit()
+        case "cut":
+            power.cut(**request)
+        case "audit":
+            power.begin_audit(**request)
+        case "settle":
+            power.settle()
     return None

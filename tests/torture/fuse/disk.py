@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import stat
+from collections import Counter
 from pathlib import Path
 
 from daemon.files.syscalls import renameat2_noreplace
@@ -110,6 +111,9 @@ class Recording(Plain):
         super().__init__(root)
         self.kept = Path(root + ".kept")
         self._kept: set[int] = set()
+        self.versions: Counter[int] = Counter()
+        """How often each inode's bytes were changed."""
+        self._held: dict[int, int] | None = None
         self._ctimes: dict[int, tuple[int, int]] = {}
         """By inode: a real ctime, and what is told in its place as long as that stands."""
         self.settle()
@@ -119,7 +123,26 @@ class Recording(Plain):
         shutil.rmtree(self.kept, ignore_errors=True)
         self.kept.mkdir()
         self._kept.clear()
+        for fd in (self._held or {}).values():
+            os.close(fd)
+        self._held = None
         self.disk = Disk(os.stat(self.root).st_ino, _tree(self.root))
+
+    def hold(self) -> None:
+        """Hold all files open from now on, so that ``content`` finds them whatever their names are."""
+        self._held = {}
+        for folder, _, names in os.walk(self.root):
+            for name in names:
+                self._hold(f"{folder}/{name}")
+
+    def _hold(self, path: str) -> None:
+        if self._held is not None and stat.S_ISREG((status := os.lstat(path)).st_mode):
+            self._held[status.st_ino] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def content(self, inode: int) -> bytes:
+        """Give the bytes of a held file as they are now, synced or not; nothing for what is no file."""
+        fd = (self._held or {}).get(inode)
+        return b"" if fd is None else os.pread(fd, os.fstat(fd).st_size, 0)
 
     def ctime_ns(self, status: os.stat_result) -> int:
         real, told = self._ctimes.get(status.st_ino, (-1, 0))
@@ -134,6 +157,7 @@ class Recording(Plain):
             return super().create(path, flags, mode)
         fd = super().create(path, flags, mode)
         self._added(path)
+        self._hold(path)
         return fd
 
     def mkdir(self, path: str, mode: int) -> None:
@@ -188,6 +212,7 @@ class Recording(Plain):
         after = self._attrs(os.fstat(fd))
         write = Write(offset, data[:done], old, before.st_size, after)
         self.disk.write(before.st_ino, write, self._attrs(before))
+        self.versions[before.st_ino] += 1
         return done
 
     def truncate(self, path: str | None, fd: int | None, size: int) -> None:
@@ -199,6 +224,7 @@ class Recording(Plain):
         super().truncate(path, fd, size)
         after = self._attrs(self.status(path, fd))
         self.disk.write(before.st_ino, Write(size, None, old, before.st_size, after), self._attrs(before))
+        self.versions[before.st_ino] += 1
 
     def chmod(self, path: str, mode: int) -> None:
         before = os.lstat(path)
@@ -264,7 +290,7 @@ class Recording(Plain):
         self._build(self.root, self.disk.root, state)
         for inode, (undo, again, size) in state.writes.items():
             if (path := self.kept / str(inode)).exists():
-                _rewrite(path, undo, again, size)
+                path.write_bytes(rewritten(path.read_bytes(), undo, again, size))
         self._ctimes.clear()
         wanted = {inode for names in state.tree.values() for inode in names.values()}
         for inode in wanted:
@@ -322,8 +348,9 @@ def _tree(root: str) -> dict[int, dict[str, int]]:
     return tree
 
 
-def _rewrite(path: Path, undo: list[Write], again: list[Write | tuple[int, bytes]], size: int) -> None:
-    content = bytearray(path.read_bytes())
+def rewritten(now: bytes, undo: list[Write], again: list[Write | tuple[int, bytes]], size: int) -> bytearray:
+    """Give a file's bytes as they survive, from those that it has now (see ``durable.State``)."""
+    content = bytearray(now)
     for write in undo:
         if write.new is None:
             content[write.offset :] = write.old
@@ -338,7 +365,7 @@ def _rewrite(path: Path, undo: list[Write], again: list[Write | tuple[int, bytes
             _resize(content, max(len(content), offset + len(new)))
             content[offset : offset + len(new)] = new
     _resize(content, size)
-    path.write_bytes(content)
+    return content
 
 
 def _resize(content: bytearray, size: int) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mfusepy import FUSE, Operations, fuse_get_context
 
+from tests.torture.fuse.audit import Audit, photos_count
 from tests.torture.fuse.disk import Plain, Recording
 from tests.torture.fuse.faults import Faults
 
@@ -32,6 +33,7 @@ class Power:
         self.lock = threading.RLock()
         self.points = 0
         self.is_cut = False
+        self.audit: Audit | None = None
         self._disk = disk
         self._at: int | None = None
         self._kill = ""
@@ -60,6 +62,19 @@ class Power:
                 self._disk.settle()
             self.points = 0
 
+    def begin_audit(self, wanted: list[str], each: int, seed: int) -> None:
+        """Look at ``each`` states at every call from now on, whether these contents stand in them."""
+        with self.lock:
+            assert isinstance(self._disk, Recording)
+            self.audit = Audit(self._disk, wanted, each, seed, photos_count)
+
+    def end_audit(self) -> tuple[int, list[str]]:
+        """Give how many states were looked at, and in which something was lost."""
+        with self.lock:
+            assert self.audit is not None
+            ended, self.audit = self.audit, None
+            return ended.states, ended.lost
+
     def need(self) -> None:
         """Raise ``EIO`` where there is none."""
         if self.is_cut:
@@ -69,6 +84,8 @@ class Power:
         """Count a point, and perhaps end at it."""
         self.need()
         self.points += 1
+        if self.audit is not None:
+            self.audit.look(self.points)
         if self._at is not None and self.points >= self._at:
             self._go()
             self.need()

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
     from types import TracebackType
 
 ROOT = Path(__file__).parents[3]
@@ -123,6 +123,18 @@ class Mount:
         ``how`` is one of ``durable.HOWS``; by default the seed chooses. The same seed gives the same state.
         """
         return str(self._ask("power_on", seed=seed, how=how))
+
+    def audit(self, wanted: Iterable[str], each: int, seed: int) -> None:
+        """Look, at every changing or syncing call from now on, at ``each`` states that a cut there may leave.
+
+        It is seen whether each of the ``wanted`` contents (``audit.digest``) stands complete in a place that counts.
+        """
+        self._ask("audit", wanted=sorted(wanted), each=each, seed=seed)
+
+    def audited(self) -> tuple[int, list[str]]:
+        """End that; gives how many states were looked at, and in which something was lost."""
+        states, lost = self._ask("audited")
+        return int(states), list(lost)
 
     # -- the end ------------------------------------------------------------------------------------------------
 

@@ -141,6 +141,15 @@ class PowerTrials:
             self.tally.points = bench.mount.points() - before
             return world.end(), self.tally.points
 
+    async def audited(self, each: int) -> tuple[int, list[str]]:
+        """Let a run go undisturbed and look at every call what a cut there could leave: states, and what is lost."""
+        async with self._world() as (world, bench):
+            bench.mount.audit(world.all, each, SEED)
+            ran = await self._run(world, bench, *SWEEP)
+            assert faults_of(ran) == [], ran.said
+            self.tally.points = bench.mount.points()
+            return bench.mount.audited()
+
     def chosen(self, points: int, count: int) -> list[Cut]:
         """Choose cuts, spread over a whole run; all of them (and more) where ``count`` is as large."""
         dice = random.Random(f"{SEED} {points} {self.configuration} {self._ledger_too}")
