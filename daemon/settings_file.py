@@ -55,14 +55,6 @@ class Loaded:
     """The keys whose value comes from elsewhere, each with from where in words."""
 
 
-def default_config_path(environ: Mapping[str, str]) -> Path:
-    """Tell which file is meant where none is named: ``$PHOTON_RELAY_CONFIG``, else ``/config``'s, else the one here."""
-    if named := environ.get("PHOTON_RELAY_CONFIG"):
-        return Path(named)
-    mounted = Path("/config/photon-relay.yaml")
-    return mounted if mounted.exists() else Path("config/photon-relay.yaml")
-
-
 def load(path: Path, environ: Mapping[str, str], *, sweep: bool = False) -> Loaded:
     """Read the file, or raise `ConfigError` with a line for each fault in it.
 

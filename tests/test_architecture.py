@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -228,3 +230,13 @@ def test_nobody_imports_in_a_ring() -> None:
 
     for module in sorted(graph):
         visit(module)
+
+
+def test_what_is_asked_every_half_minute_imports_little() -> None:
+    # HEALTHCHECK of both containers: with all libraries it costs a small machine two percent of its time.
+    code = (
+        "import sys, daemon.cli.main as main, daemon.cli.health, daemon.gate.place; main.parser(); "
+        "print(*sorted({'aiodocker', 'aiohttp', 'pydantic', 'yaml', 'cryptography'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []

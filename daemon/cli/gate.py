@@ -26,8 +26,8 @@ def add_to(commands: Any) -> None:
 
 
 def _epilog() -> str:
+    from daemon.gate.place import VARIABLES
     from daemon.gate.rules import PREFIX
-    from daemon.gate.run import VARIABLES
 
     lines = ["Set by the environment alone:"]
     for name, words in VARIABLES.items():
@@ -37,18 +37,20 @@ def _epilog() -> str:
 
 
 def _gate(arguments: Namespace) -> int:
-    import anyio
+    from daemon.gate.place import check, read_place, read_rules
 
-    from daemon.gate import run
-    from daemon.logs import set_up
-
-    place = run.read_place(os.environ)
+    place = read_place(os.environ)
     if arguments.check:
-        if wrong := run.check(place.listen):
+        if wrong := check(place.listen):
             print(f"photon-relay: {wrong}", file=sys.stderr)
             return 1
         return 0
-    rules = run.read_rules(os.environ, arguments.rules)
+    rules = read_rules(os.environ, arguments.rules)
+    import anyio
+
+    from daemon.gate.run import serve
+    from daemon.logs import set_up
+
     set_up("info", place.log)
-    anyio.run(partial(run.serve, place, rules))
+    anyio.run(partial(serve, place, rules))
     return 0

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from daemon import __version__
 from daemon.cli import demo, gate
+from daemon.cli.which_file import default_config_path
 from daemon.errors import ConfigError, RelayError
-from daemon.settings_file import default_config_path
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence

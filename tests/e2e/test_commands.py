@@ -98,6 +98,18 @@ def test_a_second_daemon_over_the_same_state_is_refused(world: World) -> None:
     assert world.stop() == 0
 
 
+def test_a_daemon_is_well_though_its_file_has_a_fault(world: World, tmp_path: Path) -> None:
+    # The last good settings stay in force, so a Swarm must not end the daemon for it: the image says where its state is.
+    world.start()
+    broken = tmp_path / "broken.yaml"
+    broken.write_text("watch: {settle: soon}\n")
+    assert world.run("health", config=broken).returncode == 2
+    words = [sys.executable, "-m", "daemon", "health", "--config", str(broken)]
+    environment = os.environ | {"PHOTON_RELAY__STATE": str(world.state)}
+    assert subprocess.check_output(words, cwd=ROOT, env=environment, text=True) == "ok\n"
+    assert world.stop() == 0
+
+
 def test_both_names_are_the_same_program() -> None:
     script = Path(sys.executable).with_name("photon-relay")
     if not script.exists():

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
-from daemon.gate.run import VARIABLES
+from daemon.gate.place import VARIABLES
 from tests.gate.engine_standin import StandinEngine
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from daemon.errors import ConfigError
+from daemon.gate.place import VARIABLES, read_place, read_rules
 from daemon.gate.rules import COMMANDS, PREFIX, USERS, Rules, from_environment, from_file
-from daemon.gate.run import VARIABLES, read_place, read_rules
 from daemon.nextcloud.container import CANDIDATES
 
 

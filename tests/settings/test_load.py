@@ -12,9 +12,10 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from daemon.cli.which_file import default_config_path
 from daemon.errors import ConfigError
 from daemon.settings import Settings, default_file
-from daemon.settings_file import Loaded, config_check, default_config_path, ensure_default, load, parse
+from daemon.settings_file import Loaded, config_check, ensure_default, load, parse
 
 HERE = Path("/etc/relay/photon-relay.yaml")
 
