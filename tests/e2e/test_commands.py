@@ -99,7 +99,7 @@ def test_a_second_daemon_over_the_same_state_is_refused(world: World) -> None:
 
 
 def test_a_daemon_is_well_though_its_file_has_a_fault(world: World, tmp_path: Path) -> None:
-    # The last good settings stay in force, so a Swarm must not end the daemon for it: the image says where its state is.
+    # The last good settings stay in force, so a Swarm must not end it: the image says where the state is.
     world.start()
     broken = tmp_path / "broken.yaml"
     broken.write_text("watch: {settle: soon}\n")
