@@ -10,6 +10,7 @@
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
 #   make image-figures   its size, start-up time and memory, measured here
 #   make screenshots   the README's pictures, the moving one too, from the real page; needs Chromium
+#   make walk     a newcomer's walk through the README in an empty folder, timed; needs a Docker engine
 #   make audit    known vulnerabilities of what requirements.lock names; asks PyPI
 #   make lock     requirements.lock anew from pyproject.toml, newest versions
 #   make lint | types | format | compat | clean
@@ -22,7 +23,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test torture bench image e2e image-figures screenshots audit lock lint types format compat clean
+.PHONY: help demo test torture bench image e2e image-figures screenshots walk audit lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -102,6 +103,9 @@ image-figures: image
 screenshots: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.browser.screenshots
 	@$(VENV)/bin/python -m tests.browser.moving
+
+walk: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.docs.walk
 
 audit: $(VENV)/.dev
 	@$(VENV)/bin/python tools/audit

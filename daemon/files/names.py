@@ -86,7 +86,10 @@ def name_of_hidden(hidden: str) -> str | None:
 
 
 def word(length: int, random: Random = _RANDOM) -> str:
-    """Give a random word of ``[a-z]``: no digits, since PhotoPrism reads dates from the names of folders."""
+    """Give a random word of ``[a-z]``: no digits, since PhotoPrism reads dates from folders' names, and nothing else.
+
+    A path that its ``pkg/clean/path.go`` does not like becomes the empty one, and then it imports everything.
+    """
     return "".join(random.choices(ascii_lowercase, k=length))
 
 

@@ -1,8 +1,8 @@
 """The folder of a batch below PhotoPrism's ``import``: filled under a hidden name, made visible by one rename.
 
 ``import/.photon-relay-<batch>/`` is invisible to PhotoPrism, which enters no hidden folder (a hidden *file* it would
-delete at the end of an import). When all is on the disk, a rename to ``import/<batch>/`` publishes it at once.
-All functions block.
+delete at the end of an import: its ``pkg/fs/ignore.go``, ``internal/photoprism/import.go``). When all is on the disk,
+a rename to ``import/<batch>/`` publishes it at once. All functions block.
 """
 
 from __future__ import annotations

@@ -183,7 +183,8 @@ class PhotoPrismArchive:
     async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
         """Ask PhotoPrism to import the batch folder; an answer that it is done counts only if something was taken.
 
-        It answers 200 "completed" at once where it was busy, where it does not see the folder, and where it failed.
+        It answers 200 "completed" at once where it was busy, where it does not see the folder, and where it failed
+        (its ``internal/photoprism/import.go``, ``Start``).
         """
         before = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
         if not before:

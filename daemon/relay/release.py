@@ -280,7 +280,7 @@ class Release:
         return found
 
     async def _not_in_the_same_second(self, photo: Photo) -> None:
-        """Leave a second between two files of one name: the bin calls both ``name.d<second>``.
+        """Leave a second between two files of one name: the bin calls both ``name.d<second>`` (``Trashbin.php``).
 
         What a killed run has deleted last is not known, so the first second after a start counts for every name.
         """

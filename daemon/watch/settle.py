@@ -5,7 +5,8 @@ quiet and either its directory has been quiet as long, or the group has waited f
 metadata announces a partner waits up to ``partner`` seconds more for it.
 
 Taking a file too early breaks the upload it belongs to: after the rename to its final name Nextcloud still sets its
-time, reads it for previews and metadata, and answers the client only then.
+time, reads it for previews and metadata, and answers the client only then (``apps/dav/lib/Connector/Sabre/File.php``;
+seen on Nextcloud 32: of 15 files taken at once all uploads failed, after 200 ms none).
 """
 
 from __future__ import annotations

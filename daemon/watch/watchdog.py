@@ -1,4 +1,7 @@
-"""Signs that kernel events may have been lost: the kernel's queue overflows without a word, so look for causes."""
+"""Signs that kernel events may have been lost: the kernel's queue overflows without a word, so look for causes.
+
+The kernel does say it (``IN_Q_OVERFLOW``, inotify(7)), but the library that listens does not pass it on.
+"""
 
 from __future__ import annotations
 

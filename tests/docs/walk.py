@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.docs.reading import ROOT
+from tests.docs.reading import PAGES, ROOT, blocks
 from tests.e2e_engine.conftest import STANDINS, image, standins
 from tests.e2e_engine.engine import PRISM_PORT, TOKEN, Ground, docker, free_port, prism_command
 from tests.e2e_engine.page import Page
@@ -25,7 +25,7 @@ from tests.e2e_engine.page import Page
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+SAID = "".join(page.read_text(encoding="utf-8") for page in PAGES)
 PASSWORD = "a walk in the park"
 ENVIRONMENT = {key: value for key, value in os.environ.items() if key in {"PATH", "HOME", "LANG", "PYENV_ROOT"}}
 
@@ -38,10 +38,12 @@ class Walk:
         self.here = folder / "photon-relay"
         self.rows: list[tuple[str, str, float]] = []
 
-    def does(self, command: str, note: str, *, text: str = "", within: float = 900, readme: bool = True) -> str:
-        """Run a command that the README has, and note its time."""
-        if readme and command not in README:
-            raise SystemExit(f"the README does not say: {command}")
+    def does(
+        self, command: str, note: str, *, text: str = "", readme: bool = True, ends: tuple[int, ...] = (0,)
+    ) -> str:
+        """Run a command that a page has, and note its time."""
+        if readme and command not in SAID:
+            raise SystemExit(f"no page says: {command}")
         sys.stderr.write(f"$ {command}\n")
         began = time.monotonic()
         ran = subprocess.run(
@@ -51,9 +53,9 @@ class Walk:
             input=text,
             text=True,
             capture_output=True,
-            timeout=within,
+            timeout=900,
         )
-        if ran.returncode:
+        if ran.returncode not in ends:
             raise SystemExit(f"{command} ended with {ran.returncode}:\n{ran.stdout[-3000:]}\n{ran.stderr[-3000:]}")
         self.rows.append((f"`{command}`", note, time.monotonic() - began))
         return ran.stdout + ran.stderr
@@ -92,6 +94,29 @@ def looks(walk: Walk) -> None:
         os.killpg(demo.pid, signal.SIGINT)
         with suppress(subprocess.TimeoutExpired):
             demo.wait(30)
+
+
+def installs(walk: Walk) -> None:
+    """Without containers, as docs/installation.md has it, below a folder of its own."""
+    [block] = [one for one in blocks("sh") if one.text.startswith("python3 -m venv /opt")]
+    (walk.folder / "etc").mkdir()
+    for line in block.text.splitlines():
+        here = line.replace("/opt/", f"{walk.folder}/opt/").replace("/etc/", f"{walk.folder}/etc/")
+        last = here.endswith(" check")
+        said = walk.does(
+            here, "says that nothing is mounted yet" if last else "", readme=False, ends=(1,) if last else (0,)
+        )
+        walk.rows[-1] = (f"`{line}`", *walk.rows[-1][1:])
+        if last and "nextcloud.mount_missing" not in said:
+            raise SystemExit(f"check said something else: {said}")
+
+
+def _backs_up(walk: Walk, project: str) -> None:
+    """Copy the state away as docs/backup.md has it."""
+    [block] = [one for one in blocks("sh") if "photon-relay_state:/state" in one.text]
+    for line in block.text.replace("\\\n", " ").splitlines():
+        walk.does(line.replace("photon-relay_state:", f"{project}_state:"), "", readme=False)
+        walk.rows[-1] = (f"`{line}`", *walk.rows[-1][1:])
 
 
 def _done(page: Page) -> int:
@@ -137,6 +162,7 @@ def composes(walk: Walk, ground: Ground) -> None:
         uploaded = [one for one in ground.upload(4, seed=1) if one.get("user", "alice") == "alice"]
         walk.waits("the photos uploaded now are in the archive", "10 s of it is `watch.settle`",
                    lambda: len(ground.archived()) >= len(uploaded))  # fmt: skip
+        _backs_up(walk, ground.name)
     finally:
         subprocess.run(["docker", "compose", "down", "--volumes", "--timeout", "5"], cwd=walk.here, env=ENVIRONMENT,
                        capture_output=True)  # fmt: skip
@@ -147,6 +173,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="photon-relay-walk-") as folder:
         walk = Walk(Path(folder))
         looks(walk)
+        installs(walk)
         standins.__wrapped__(image.__wrapped__())  # type: ignore[attr-defined]
         world = Path(tempfile.mkdtemp(prefix="photon-relay-walk-world-"))
         world.chmod(0o755)
