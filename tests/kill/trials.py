@@ -17,6 +17,7 @@ import anyio.to_thread
 from tests.kill.killer import Plan, Point
 from tests.kill.world import World, differences
 from tests.standins.photoprism import PhotoPrismStandIn
+from tests.torture.counts import COUNTS, LOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Sequence
@@ -165,6 +166,7 @@ class Trials:
                     await self.run(world, *argv)
                 ran = await self.run(world, *command, plan=plan)
                 self.tally.tried += 1
+                COUNTS.kills += 1
                 found += await self._at_once(world, "right after the kill")
                 if not ran.killed:
                     self.tally.not_met += 1
@@ -180,6 +182,7 @@ class Trials:
                 if found:
                     raise _Kept
         except _Kept:
+            COUNTS.found(found)
             found.append(f"kept in {world.root}")
         return found
 
@@ -187,7 +190,7 @@ class Trials:
         if self.configuration.occ:
             await anyio.to_thread.run_sync(self._occ.wait_idle)
         missing = await anyio.to_thread.run_sync(world.missing_now)
-        return [f"{when} these contents stand nowhere: {sorted(missing)}"] if missing else []
+        return [f"{when} these contents {LOST}: {sorted(missing)}"] if missing else []
 
 
 class _Kept(Exception):

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from tests.kill.killer import Plan, Point
 
 ROOT = Path(__file__).parents[2]
-PATIENCE = 60.0
+PATIENCE = 240.0
 
 
 @dataclass(frozen=True, slots=True)

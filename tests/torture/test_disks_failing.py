@@ -57,7 +57,7 @@ def test_each_call_of_the_archives_disk_fails_for_a_while(tmp_path: Path, error:
         house.in_order()
 
 
-@pytest.mark.skipif(not LONG, reason="ten seconds a look: only with PHOTON_RELAY_TORTURE=all")
+@pytest.mark.long_form
 @pytest.mark.parametrize("error", [*CALLS, "ENOTCONN"])
 def test_every_call_of_nextclouds_disk_fails_for_a_while(tmp_path: Path, error: str) -> None:
     """FUSE sends no events, so the watch goes round by looking; each round takes ten seconds."""

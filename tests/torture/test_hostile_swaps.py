@@ -104,7 +104,7 @@ def test_folders_are_swapped_while_the_program_relays(tmp_path: Path, after: str
 
 
 @needs_fuse
-@pytest.mark.skipif(not LONG, reason="eight seconds a point: only with PHOTON_RELAY_TORTURE=all")
+@pytest.mark.long_form
 @pytest.mark.timeout(1200)
 def test_a_folder_is_swapped_between_any_two_calls(tmp_path: Path) -> None:
     """The disk holds one call back; meanwhile the folder becomes a link, then the call is let go on."""

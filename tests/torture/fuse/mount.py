@@ -13,6 +13,8 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tests.torture.counts import COUNTS
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
     from types import TracebackType
@@ -82,7 +84,9 @@ class Mount:
 
     def clear(self, rule: int | None = None) -> int:
         """Take a rule back, or all; tells how often they acted."""
-        return int(self._ask("clear", rule=rule))
+        acted = int(self._ask("clear", rule=rule))
+        COUNTS.faults += acted
+        return acted
 
     def acted(self, rule: int | None = None) -> int:
         """Tell how often a rule, or all of them, acted until now."""

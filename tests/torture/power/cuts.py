@@ -14,6 +14,7 @@ import anyio.to_thread
 from tests.kill.trials import SEED, faults_of
 from tests.kill.world import World, differences
 from tests.standins.photoprism import PhotoPrismStandIn
+from tests.torture.counts import COUNTS, LOST
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterable, Sequence
@@ -148,7 +149,10 @@ class PowerTrials:
             ran = await self._run(world, bench, *SWEEP)
             assert faults_of(ran) == [], ran.said
             self.tally.points = bench.mount.points()
-            return bench.mount.audited()
+            states, lost = bench.mount.audited()
+            COUNTS.states += states
+            COUNTS.lost += len(lost)
+            return states, lost
 
     def chosen(self, points: int, count: int) -> list[Cut]:
         """Choose cuts, spread over a whole run; all of them (and more) where ``count`` is as large."""
@@ -207,12 +211,14 @@ class PowerTrials:
                 found += faults_of(await self._run(world, bench, *argv))
             found += await self._lost(world, "at the end")
             found += differences(expected, await anyio.to_thread.run_sync(world.end))
+            COUNTS.found(found)
             return found
 
     async def _cut_one(self, world: World, bench: Bench, cut: Cut, command: tuple[str, ...]) -> list[str]:
         bench.mount.cut(at=cut.at, kill=world.desk / "pid")
         ran = await self._run(world, bench, *command)
         self.tally.tried += 1
+        COUNTS.cuts += 1
         if not ran.killed:
             self.tally.not_met += 1
             bench.mount.cut()
@@ -224,4 +230,4 @@ class PowerTrials:
 
     async def _lost(self, world: World, when: str) -> list[str]:
         missing = await anyio.to_thread.run_sync(world.missing_now)
-        return [f"{when} these contents stand nowhere: {sorted(missing)}"] if missing else []
+        return [f"{when} these contents {LOST}: {sorted(missing)}"] if missing else []

@@ -31,7 +31,7 @@ CONFIGURATIONS = [
 @pytest.mark.parametrize("configuration", CONFIGURATIONS, ids=str)
 async def test_at_every_call_every_photo_is_on_the_disk(configuration: Configuration, trials: Make) -> None:
     tried = trials(configuration, ledger_too=False)
-    states, lost = await tried.audited(many(5, 100))
+    states, lost = await tried.audited(many(5, 50))
     print(f"\n{configuration}: {states} states that a power cut may leave, at {tried.tally.points} calls, seed {SEED}")
     assert states >= tried.tally.points > 50
     assert not lost, lost[:5]
