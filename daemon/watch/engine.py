@@ -13,14 +13,16 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 from inotify_simple import INotify, flags
 
 from daemon.text import shown
+from daemon.watch import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
 # As plain numbers: an IntEnum costs more to compare than all else about an event.
 _CREATE, _MOVED_TO, _MOVED_FROM, _ISDIR = (
@@ -33,7 +35,8 @@ _NAMES = _CREATE | _MOVED_TO | _MOVED_FROM | int(flags.DELETE)
 _CONTENT = int(flags.MODIFY) | int(flags.CLOSE_WRITE) | int(flags.ATTRIB)
 # Reading is not listened to: our own hashing and Nextcloud's scans would fill the queue. What is deleted and still
 # written to is nobody's photo any more.
-_HOW = int(flags.ONLYDIR) | int(flags.DONT_FOLLOW) | int(flags.EXCL_UNLINK)
+_HOW = int(flags.ONLYDIR) | int(flags.EXCL_UNLINK)
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 """Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
 
@@ -122,17 +125,19 @@ class Engine:
         The root is opened, for which its watch listens that long. (Nothing is written: a change of owner to the same
         owner would be heard too, but moves the change time and so writes to the disk.)
         """
-        path = self._full(root)
+        fd = -1
         try:
+            fd = tree.open_directory(self._base or "/", root, listing=True)
+            path = _by_descriptor(fd)
             self._inotify.add_watch(path, self._mask | _SELF | _OPEN)
-            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC))
+            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
             self._inotify.add_watch(path, self._mask | _SELF)
         except (OSError, ValueError):  # ValueError: it was closed meanwhile
             return False
+        finally:
+            if fd >= 0:
+                os.close(fd)
         return True
-
-    def _full(self, path: str) -> str:
-        return f"{self._base}/{path}" if path else self._base or "/"
 
     def _take(self, batch: Batch) -> bool:
         """Note what waits in the kernel's queue; tell whether anything did."""
@@ -177,21 +182,45 @@ class Engine:
                 batch.trouble = f"{shown(path)} could not be watched: {error.strerror}"
 
     def _watch(self, top: str) -> None:
-        """Watch a directory and, each before it is listed, those below."""
-        waiting = [top]
-        while waiting:
-            path = waiting.pop()
-            full = self._full(path)
-            try:
-                watch = self._inotify.add_watch(full, self._mask | _SELF if path in self._roots else self._mask)
-                self._paths[watch] = path
-                if self._recursive:
-                    with os.scandir(full) as entries:
-                        names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-                    waiting.extend([f"{path}/{name}" if path else name for name in names])
-            except OSError as error:
-                if error.errno not in _PASSED_OVER:
-                    raise _in_words(error, path) from error
+        """Watch a directory and, each before it is listed, those below.
+
+        Each is opened in the one above it, never through a link, and watched and listed by its descriptor: a folder
+        that becomes a link in this moment leads nowhere.
+        """
+        levels: list[tuple[int, list[str]]] = []
+        try:
+            self._enter(levels, top, partial(tree.open_directory, self._base or "/", top, listing=True))
+            while levels:
+                fd, waiting = levels[-1]
+                if not waiting:
+                    os.close(levels.pop()[0])
+                    continue
+                path = waiting.pop()
+                if len(levels) <= tree.DEEPEST:
+                    self._enter(levels, path, partial(os.open, path.rpartition("/")[2], _LIST, dir_fd=fd))
+        finally:
+            for fd, _ in levels:
+                os.close(fd)
+
+    def _enter(self, levels: list[tuple[int, list[str]]], path: str, opening: Callable[[], int]) -> None:
+        """Open a directory, watch it and list it; it stays open as the innermost of ``levels``."""
+        fd = -1
+        try:
+            fd = opening()
+            mask = self._mask | _SELF if path in self._roots else self._mask
+            self._paths[self._inotify.add_watch(_by_descriptor(fd), mask)] = path
+            inside: list[str] = []
+            if self._recursive:
+                with os.scandir(fd) as entries:
+                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                inside = [f"{path}/{name}" if path else name for name in names]
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            if error.errno not in _PASSED_OVER:
+                raise _in_words(error, path) from error
+        else:
+            levels.append((fd, inside))
 
     def _unwatch(self, top: str) -> None:
         inside = f"{top}/"
@@ -199,6 +228,11 @@ class Engine:
             del self._paths[watch]
             with suppress(OSError):  # the kernel may have let it go by itself
                 self._inotify.rm_watch(watch)
+
+
+def _by_descriptor(fd: int) -> str:
+    """Give a name for the very directory that is open, wherever it has been moved to."""
+    return f"/proc/self/fd/{fd}"
 
 
 def _in_words(error: OSError, path: str) -> OSError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import resource
 import shutil
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -196,3 +197,34 @@ def test_a_watch_that_the_kernel_refuses_is_told_of(top: Path) -> None:
     assert first.startswith("1 a/")
     assert first.endswith("could not be watched: the kernel grants no more watches (fs.inotify.max_user_watches) 5")
     assert "max_user_watches" in second
+
+
+def test_a_folder_that_becomes_a_link_while_it_is_set_up_leads_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(5):
+        (tmp_path / f"outside/{number}").mkdir(parents=True)
+    inner = tmp_path / "base/a/inner"
+    inner.mkdir(parents=True)
+    (inner / "below").mkdir()
+    listing, listed = os.scandir, 0
+
+    def swapped(where: int | str) -> Any:
+        nonlocal listed
+        listed += 1
+        if listed == 2:
+            inner.rename(tmp_path / "aside")
+            inner.symlink_to(tmp_path / "outside")
+        return listing(where)
+
+    monkeypatch.setattr(os, "scandir", swapped)
+    engine = Engine(str(tmp_path / "base"), ["a"], recursive=True)
+    try:
+        assert listed == 3
+        assert engine.directories == 3
+        engine.read(0.01, wait=False)
+        for number in range(5):
+            (tmp_path / f"outside/{number}/secret.jpg").write_bytes(b"x")
+        assert not [path for path in engine.read(0.01, wait=False).changed if "secret" in path]
+    finally:
+        engine.close()
