@@ -71,7 +71,7 @@ async def test_another_file_under_an_old_name_is_new(tmp_path: Path) -> None:
             world.put("alice", f"{FOLDER}/{name}.jpg", shot(1))
         await seen(world)
         world.path("alice", f"{FOLDER}/left.jpg").unlink()
-        await world.intake.gone("alice", f"{FOLDER}/left.jpg")
+        await world.intake.gone([("alice", f"{FOLDER}/left.jpg")])
         move(world)
         world.put("alice", f"{FOLDER}/left.jpg", shot(1))
         world.put("alice", f"{FOLDER}/swapped.jpg", shot(2, 200_000))

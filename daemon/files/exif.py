@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import exifread
 
 from daemon.files.boxes import canon_blocks, exif_item
+from daemon.files.dates_in_tiff import dates_in_tiff
 from daemon.files.kinds import SNIFFED, sniff
 from daemon.files.window import BudgetSpent, Window
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 logging.getLogger("exifread").disabled = True
 
 _MOST_SEGMENTS = 512
+_LARGEST_SEGMENT = 64 << 10
+_APPLE = b"Apple iOS\0"
 _LARGEST_NOTE = 64 << 10
 _LARGEST_THUMBNAIL = 1 << 20
 _CONTENT_IDENTIFIER = 0x0011
@@ -36,9 +39,26 @@ def exif_tags(fd: int) -> Mapping[str, Any]:
     return tags
 
 
+def dates(fd: int) -> Mapping[str, Any]:
+    """Give the Exif tags that say when a photo was taken, by exifread's names, and perhaps others."""
+    size = os.fstat(fd).st_size
+    if sniff(os.pread(fd, SNIFFED, 0)) == "jpeg":
+        places = _jpeg_exif(fd, 0, size)
+        if not places:
+            return {}
+        [(start, length)] = places
+        # A segment has 64 kB at most, and everything in it is addressed from its own start.
+        found = dates_in_tiff(os.pread(fd, max(0, min(length, _LARGEST_SEGMENT)), start))
+        if found is not None:
+            return found
+    return exif_tags(fd)
+
+
 def apple_identifier(fd: int) -> str:
     """Give the ContentIdentifier from the maker note of Apple's cameras, empty where there is none."""
     for start, length in _structures(fd):
+        if length <= _LARGEST_SEGMENT and _APPLE not in os.pread(fd, max(0, length), start):
+            continue  # nearly all photos: looked for in the bytes, it takes a twentieth of the time
         note = _read_tags(fd, start, length, details=True).get("EXIF MakerNote")
         if note is not None:
             size = min(note.field_length, _LARGEST_NOTE)
@@ -74,7 +94,7 @@ def text_of(tags: Mapping[str, Any], *names: str) -> str:
     """Give the text of the first of the tags that has one, empty where none has."""
     for name in names:
         value = tags.get(name)
-        values = getattr(value, "values", None)
+        values = value if isinstance(value, str) else getattr(value, "values", None)
         if isinstance(values, str) and values.strip("\0 :"):
             return values.strip("\0 ")
     return ""
@@ -120,7 +140,7 @@ def _apple_text(note: bytes, wanted: int) -> str:
 
     Not left to exifread, which counts them from another place and gives a text that begins 14 bytes late.
     """
-    if not note.startswith(b"Apple iOS\0") or note[12:14] not in {b"MM", b"II"}:
+    if not note.startswith(_APPLE) or note[12:14] not in {b"MM", b"II"}:
         return ""
     order: Literal["big", "little"] = "big" if note[12:14] == b"MM" else "little"
     for index in range(int.from_bytes(note[14:16], order)):

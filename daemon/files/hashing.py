@@ -8,19 +8,21 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections import deque
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from blake3 import blake3
 
 from daemon.errors import Refused
-from daemon.files.faults import changed, path_of, told
+from daemon.files.faults import changed, disk_fault, path_of
 from daemon.files.pace import PACE
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown, size_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     EachBlock = Callable[[int], None]
 
@@ -37,7 +39,10 @@ class _Digest(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Hashed:
-    """A file's hashes in lower-case hex, its first bytes, and the fingerprint for which they are true."""
+    """A file's hashes in lower-case hex, its first bytes, and the fingerprint for which they are true.
+
+    ``sha1`` is empty where it was not asked for: it costs four times what BLAKE3 does.
+    """
 
     blake3: str
     sha1: str
@@ -45,23 +50,50 @@ class Hashed:
     fingerprint: Fingerprint
 
 
+class _Buffers:
+    """Blocks to read into, used again: a new one for each file costs more than reading a small photo."""
+
+    def __init__(self, most: int) -> None:
+        self._free: deque[bytearray] = deque(maxlen=most)
+
+    @contextmanager
+    def one(self) -> Iterator[bytearray]:
+        """Give a block that nobody else has, and take it back."""
+        try:
+            buffer = self._free.pop()
+        except IndexError:
+            buffer = bytearray(BLOCK)
+        try:
+            yield buffer
+        finally:
+            self._free.append(buffer)
+
+
+_BUFFERS = _Buffers(4)
+
+
 def hash_file(
     fd: int,
     *,
+    sha1: bool = True,
     limit: int = LIMIT,
     expected: Fingerprint | None = None,
     each_block: EachBlock | None = None,
 ) -> Hashed:
-    """Give BLAKE3, SHA-1 and the first bytes of an open file, all of one and the same content.
+    """Give BLAKE3, SHA-1 (if wanted) and the first bytes of an open file, all of one and the same content.
 
     ``expected`` is the fingerprint that the file must have. ``each_block`` is called with the bytes read so far after
     each MiB, and may raise to stop. Raises ``Transient`` ``file.changed`` if the file is changed while it is read (it
     is never read beyond the size seen at the start, so one that grows for ever ends so too), ``Refused``
     ``file.too_large`` above ``limit`` bytes (a sparse file of a petabyte costs its owner nothing).
     """
-    digest, sha1 = blake3(), hashlib.sha1(usedforsecurity=False)
-    before, first = _read_through(fd, (digest, sha1), limit, expected, each_block)
-    return Hashed(digest.hexdigest(), sha1.hexdigest(), first, before)
+    digest = blake3()
+    if not sha1:
+        before, first = _read_through(fd, (digest,), limit, expected, each_block)
+        return Hashed(digest.hexdigest(), "", first, before)
+    other = hashlib.sha1(usedforsecurity=False)
+    before, first = _read_through(fd, (digest, other), limit, expected, each_block)
+    return Hashed(digest.hexdigest(), other.hexdigest(), first, before)
 
 
 def hash_only_blake3(
@@ -97,21 +129,24 @@ def _read_through(
     if abs(time.time_ns() - before.ctime_ns) < _TICK * 1e9:
         time.sleep(_TICK)
     first = b""
-    view = memoryview(bytearray(min(BLOCK, before.size) or 1))
-    done = 0
-    while done < before.size:
-        with told("reading", path_of(fd)):
-            count = os.preadv(fd, [view[: min(BLOCK, before.size - done)]], done)
-        if not count:
-            raise changed(path_of(fd), why="it became shorter while it was read")
-        for digest in digests:
-            digest.update(view[:count])
-        if len(first) < FIRST_BYTES:
-            first += bytes(view[: min(count, FIRST_BYTES - len(first))])
-        done += count
-        PACE.took(count)
-        if each_block is not None:
-            each_block(done)
+    with _BUFFERS.one() as buffer:
+        view = memoryview(buffer)
+        done = 0
+        while done < before.size:
+            try:
+                count = os.preadv(fd, [view[: min(BLOCK, before.size - done)]], done)
+            except OSError as error:
+                raise disk_fault(error, "reading", path_of(fd)) from error
+            if not count:
+                raise changed(path_of(fd), why="it became shorter while it was read")
+            for digest in digests:
+                digest.update(view[:count])
+            if len(first) < FIRST_BYTES:
+                first += bytes(view[: min(count, FIRST_BYTES - len(first))])
+            done += count
+            PACE.took(count)
+            if each_block is not None:
+                each_block(done)
     if Fingerprint.of(os.fstat(fd)) != before:
         raise changed(path_of(fd), why="while it was read")
     return before, first

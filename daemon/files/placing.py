@@ -8,12 +8,15 @@ answer ``EXDEV`` to a link), so each is tried.
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
+import signal
+import stat
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from daemon.files.faults import changed, path_of, told
+from daemon.files.faults import changed, disk_fault, path_of, told
 from daemon.files.opening import look
 from daemon.files.pace import PACE
 from daemon.files.publishing import set_mode
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
 Method = Literal["reflink", "copy_file_range", "copy", "link"]
 
+_ACL = "posix_acl"
+_F_SETSIG = 10  # linux/fcntl.h; Python does not name it
 _CHUNK = 64 << 20
 _BLOCK = 1 << 20
 _CREATE = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -99,17 +104,19 @@ def copy_into(
         os.close(target)
 
 
-def link_into(source_fd: int, dir_fd: int, name: str, *, mode: int, sync: bool = True) -> Placed | None:
+def link_into(source_fd: int, dir_fd: int, name: str, *, mode: int, expected: Fingerprint, sync: bool) -> Placed | None:
     """Give the very file that is open a second name in another folder; ``None`` where only a copy will do.
 
     For the folder archive on one file system, and only where the original goes at once: as long as both names stand,
-    a write through one changes the other. A link keeps mode and owner, so it is made only where the file is ours and
-    others may read what ``mode`` lets them read. A link sets the ctime: the fingerprint given back is the original's
-    new one too. Raises ``FileExistsError``, never replaces.
+    a write through one changes the other. So it is made only of a file that has one name, that nobody has open for
+    writing, and whose owner, group and rights are those that a copy would get; its mode is set to ``mode``. Both the
+    link and the mode set the ctime: the fingerprint given back is the original's new one too. ``expected`` is what
+    the file must be until then. ``FileExistsError``: the name is never replaced.
     """
     status = os.fstat(source_fd)
-    wanted = mode & 0o444
-    if status.st_uid != os.geteuid() or status.st_mode & wanted != wanted:
+    if Fingerprint.of(status) != expected:
+        raise changed(path_of(source_fd), why="since it was examined")
+    if not _fits(status, source_fd, dir_fd) or not nobody_writes(source_fd):
         return None
     if sync:
         with told("syncing", path_of(source_fd)):
@@ -123,9 +130,45 @@ def link_into(source_fd: int, dir_fd: int, name: str, *, mode: int, sync: bool =
     except OSError as error:
         if error.errno in _NO_LINK:
             return None
-        with told("linking to", path_of(dir_fd, name)):
-            raise
-    return Placed("link", Fingerprint.of(os.fstat(source_fd)))
+        raise disk_fault(error, "linking to", path_of(dir_fd, name)) from error
+    try:
+        if status.st_mode & 0o7777 != mode:
+            with told("setting the mode of", path_of(dir_fd, name)):
+                set_mode(source_fd, mode)
+        now = os.fstat(source_fd)
+        if not expected.renamed(Fingerprint.of(now)) or now.st_nlink != 2:
+            raise changed(path_of(source_fd), why="while it was linked")
+    except BaseException:
+        _take_back(dir_fd, name, source_fd)
+        raise
+    return Placed("link", Fingerprint.of(now))
+
+
+def nobody_writes(fd: int) -> bool:
+    """Tell whether nobody at all has an open file of ours open for writing; ``False`` also where that cannot be told.
+
+    The kernel grants a read lease only then (fs/locks.c, check_conflicting_open). It is given back at once; who opens
+    the file for writing meanwhile waits for those microseconds, and the signal that tells of it is one that is ignored.
+    """
+    try:
+        fcntl.fcntl(fd, _F_SETSIG, signal.SIGURG)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_RDLCK)
+        fcntl.fcntl(fd, fcntl.F_SETLEASE, fcntl.F_UNLCK)
+    except OSError:
+        return False
+    return True
+
+
+def _fits(status: os.stat_result, source_fd: int, dir_fd: int) -> bool:
+    """Tell whether a file's owner, group and rights are those that a copy of it in that folder would get."""
+    folder = os.fstat(dir_fd)
+    group = folder.st_gid if folder.st_mode & stat.S_ISGID else os.getegid()
+    if status.st_nlink != 1 or status.st_uid != os.geteuid() or status.st_gid != group:
+        return False
+    try:
+        return not any(_ACL in name for fd in (source_fd, dir_fd) for name in os.listxattr(fd))
+    except OSError:
+        return True  # no extended attributes, so no access lists either
 
 
 def _copy(source: int, target: int, size: int, each_block: EachBlock | None) -> Method:

@@ -20,7 +20,7 @@ from daemon.files.faults import changed, disk_fault, path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import HIDDEN_PREFIX, MOST_NAMES, hidden_name, kept_name, numbered, word
 from daemon.files.opening import look, open_regular
-from daemon.files.placing import copy_into
+from daemon.files.placing import copy_into, nobody_writes
 from daemon.files.publishing import rename_noreplace, sync_dir
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
@@ -48,14 +48,15 @@ def hide(dir_fd: int, name: str, hidden: str, expected: Fingerprint) -> Fingerpr
         if held.fingerprint != expected:
             raise changed(path_of(dir_fd, name), why="since it was examined")
         try:
-            with told("hiding", path_of(dir_fd, name)):
-                rename_noreplace(dir_fd, name, dir_fd, hidden)
+            rename_noreplace(dir_fd, name, dir_fd, hidden)
         except FileExistsError as error:
             raise Transient(
                 "file.hidden_taken",
                 f"The private name {shown(hidden)} is already there beside {shown(path_of(dir_fd, name))}.",
                 path=path_of(dir_fd, hidden),
             ) from error
+        except OSError as error:
+            raise disk_fault(error, "hiding", path_of(dir_fd, name)) from error
         # Power cut here: hidden, and perhaps not the examined file; settling looks, and puts another one back.
         try:
             found = look(dir_fd, hidden)
@@ -83,22 +84,48 @@ def put_back(dir_fd: int, hidden: str, name: str) -> str:
     return _move(dir_fd, hidden, dir_fd, _kept_names(name))
 
 
-def unlink_hidden(dir_fd: int, hidden: str, expected: Fingerprint, *, sync: bool = True) -> None:
+def second_name(one: os.stat_result, other: os.stat_result, one_folder: int, other_folder: int) -> bool:
+    """Tell whether two names, each in its open folder, are two links to one file, so that either may go.
+
+    One name seen twice, because a folder is mounted or configured twice, is none: there nothing may be unlinked.
+    """
+    return (
+        os.path.samestat(one, other)
+        and one.st_nlink > 1
+        and not os.path.samestat(os.fstat(one_folder), os.fstat(other_folder))
+    )
+
+
+def unlink_hidden(
+    dir_fd: int, hidden: str, expected: Fingerprint, *, sync: bool = True, linked: bool = False
+) -> Fingerprint:
     """Delete a hidden file, for good, if it is still exactly what ``hide`` gave the fingerprint of.
 
     A write through a descriptor that somebody still holds sets the ctime, and is found here: ``Transient``
     ``file.changed``, and the caller puts the file back. Raises ``Refused`` ``file.vanished`` if it is gone already.
     With ``sync`` the deletion is durable on return; without it the caller syncs the folder once for many.
+
+    ``linked``: the archive's copy is this very file under another name, so that whoever has it open for writing would
+    write to the archive: ``Transient`` ``file.busy`` then, and ``file.changed`` where there is no other name. Gives
+    the file's fingerprint after that, which another name of it has from now on.
     """
     with open_regular(dir_fd, hidden) as held:
-        if held.fingerprint != expected:
+        if held.fingerprint != expected or (linked and held.status.st_nlink < 2):
             raise changed(path_of(dir_fd, hidden), why="while it was being released")
+        if linked and not nobody_writes(held.fd):
+            raise Transient(
+                "file.busy", f"Something else has {shown(path_of(dir_fd, hidden))} open, which is to be released."
+            )
         # Power cut here: the file is gone, or still hidden and proved in the archive; settling finds it, and this
         # is done again.
-        with told("deleting", path_of(dir_fd, hidden)):
+        try:
             os.unlink(hidden, dir_fd=dir_fd)
+        except OSError as error:
+            raise disk_fault(error, "deleting", path_of(dir_fd, hidden)) from error
+        left = Fingerprint.of(os.fstat(held.fd))
     if sync:
         sync_dir(dir_fd)
+    return left
 
 
 def move_hidden_to(

@@ -1,4 +1,4 @@
-"""The two system calls that Python does not offer: renaming without replacing, and sharing extents (reflink)."""
+"""The system calls that Python does not offer: renaming without replacing, sharing extents, syncing a disk."""
 
 from __future__ import annotations
 
@@ -58,3 +58,19 @@ def renameat2_noreplace(from_fd: int, source: str, to_fd: int, target: str) -> N
 def clone(source_fd: int, target_fd: int) -> None:
     """Let the target share all of the source's extents (btrfs, XFS, ZFS, bcachefs); raises ``OSError`` elsewhere."""
     fcntl.ioctl(target_fd, _FICLONE, source_fd)
+
+
+def syncfs(fd: int) -> None:
+    """Write back all of the file system that an open file or folder is on; raises ``OSError`` where that failed."""
+    if _libc.syncfs(ctypes.c_int(fd)) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+
+
+def kind_of_file_system(fd: int) -> int:
+    """Give the number by which the kernel knows the kind of file system that an open file is on (linux/magic.h)."""
+    answer = ctypes.create_string_buffer(256)  # struct statfs has at most 120 bytes; f_type is its first word
+    if _libc.fstatfs(ctypes.c_int(fd), answer) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, os.strerror(code))
+    return ctypes.c_ulong.from_buffer(answer).value & 0xFFFFFFFF

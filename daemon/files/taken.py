@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, Literal
 
 from daemon.files.boxes import MovieFacts, movie_facts
-from daemon.files.exif import apple_identifier, exif_tags, text_of
+from daemon.files.exif import apple_identifier, dates, text_of
 from daemon.files.exiftool import ask_exiftool
 from daemon.files.kinds import SNIFFED, sniff
 from daemon.files.named_dates import date_in_name
@@ -91,7 +91,7 @@ def _witnesses(
         if facts.created and facts.created.year >= _OLDEST_MOVIE_CLOCK and _plausible(facts.created, now):
             yield facts.created.astimezone(zone), "quicktime"
     else:
-        for when in _from_exif(exif_tags(fd)):
+        for when in _from_exif(dates(fd)):
             yield when, "exif"
     if exiftool:
         for when in _from_exiftool(ask_exiftool(exiftool, fd)):

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from daemon.ledger.rows import blob, text
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from daemon.ledger.store import Store
 
 _LINES = (
@@ -46,6 +48,14 @@ class Audit:
             db.execute(
                 "INSERT INTO audit (at, who, deed, photo_id, user, path, note) VALUES (?, ?, ?, ?, ?, ?, ?)",
                 (now, who, deed, photo_id, user, blob(path), note),
+            )
+
+    def note_each(self, now: float, lines: Iterable[tuple[int, str, str]], *, who: str = "relay") -> None:
+        """Add many lines, each about a photo as its row has it: its id, the deed and a note."""
+        with self._store.write() as db:
+            db.executemany(
+                "INSERT INTO audit (at, who, deed, photo_id, note) VALUES (?, ?, ?, ?, ?)",
+                [(now, who, deed, photo_id, note) for photo_id, deed, note in lines],
             )
 
     def lines(self, before: int | None = None, limit: int = 100) -> list[dict[str, Any]]:

@@ -6,8 +6,9 @@ A quarter of an hour is the largest step that fits every time zone in use, so th
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 from zoneinfo import ZoneInfo
 
 if TYPE_CHECKING:
@@ -53,24 +54,31 @@ class Figures:
         self.version = 0
         """Grows whenever a figure changes: who keeps what was read asks again when it has."""
 
-    def moved(self, db: sqlite3.Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        """Count a photo's row as it is after a change, and no longer as it was before; within that transaction."""
-        old, new = _counted(before), _counted(after)
-        if old != new:
-            self._add(db, old, -1)
-            self._add(db, new, 1)
-            self.version += 1
+    def moved(
+        self, db: sqlite3.Connection, before: Mapping[int, sqlite3.Row], after: Mapping[int, sqlite3.Row]
+    ) -> None:
+        """Count photos' rows (by id) as they are after a change, and no longer as before; within that transaction."""
+        counts: Counter[tuple[int, str]] = Counter()
+        sizes: Counter[tuple[int, str]] = Counter()
+        for rows, sign in ((before, -1), (after, 1)):
+            for row in rows.values():
+                end = _counted(row)
+                if end is not None:
+                    quarter, column, size = end
+                    counts[quarter, column] += sign
+                    sizes[quarter, column] += sign * size
+        for (quarter, column), count in counts.items():
+            if count or sizes[quarter, column]:
+                self._add(db, quarter, column, count, sizes[quarter, column])
+                self.version += 1
 
-    def _add(self, db: sqlite3.Connection, end: tuple[int, str, int] | None, sign: int) -> None:
-        if end is None:
-            return
-        quarter, column, size = end
+    def _add(self, db: sqlite3.Connection, quarter: int, column: str, count: int, size: int) -> None:
         self._touched = min(self._touched, quarter)
         db.execute("INSERT INTO quarters (quarter) VALUES (?) ON CONFLICT DO NOTHING", (quarter,))
         weight = {"done": "bytes", "duplicates": "duplicate_bytes"}.get(column)
-        more = f", {weight} = {weight} + {sign * size}" if weight else ""
+        more = f", {weight} = {weight} + {size}" if weight else ""
         # The names come from the table above, the numbers are whole ones of ours.
-        db.execute(f"UPDATE quarters SET {column} = {column} + {sign}{more} WHERE quarter = ?", (quarter,))  # noqa: S608
+        db.execute(f"UPDATE quarters SET {column} = {column} + {count}{more} WHERE quarter = ?", (quarter,))  # noqa: S608
 
     # -- asking -------------------------------------------------------------------------------------------------
 
@@ -153,7 +161,7 @@ def _plus(one: Sums, other: Sums) -> Sums:
     return Sums(*(mine + theirs for mine, theirs in zip(one, other, strict=True)))
 
 
-def _counted(row: Mapping[str, Any]) -> tuple[int, str, int] | None:
+def _counted(row: sqlite3.Row) -> tuple[int, str, int] | None:
     """Give where a photo's row counts: the quarter, the column, and its size; ``None`` for one not at its end."""
     if row["state"] not in _ENDS or row["ended_at"] is None:
         return None

@@ -1,190 +1,46 @@
-"""The photos' rows: what stands where on its way, and every change with its line in the history."""
+"""The photos' rows: what stands where on its way."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
 from daemon.ledger import rows, way
-from daemon.ledger.figures import COUNTED
 from daemon.ledger.model import ENDS, Photo, State
+from daemon.ledger.photo_moves import PhotoMoves
 from daemon.ledger.rows import blob
+from daemon.ledger.store import marks, parts
 from daemon.pauses import BEYOND
 
 if TYPE_CHECKING:
-    import sqlite3
     from collections.abc import Iterable, Sequence
 
-    from daemon.errors import RelayError
-    from daemon.fingerprint import Fingerprint
-    from daemon.ledger.figures import Figures
-    from daemon.ledger.store import Store
-
-_TEXT_BLOBS = frozenset({"place", "archived_as", "hidden"})
-_COLUMNS = frozenset(
-    {
-        *("blake3", "sha1", "kind", "content_id", "taken", "taken_from", "fingerprint", "group_id"),
-        *("batch_id", "place", "duplicate_of", "archived_as", "archive_fingerprint", "proved_at", "after", "hidden"),
-        *("imports", "indexings", "attempts", "next_try", "since", "code", "message", "hint", "resume", "ended_at"),
-    }
-)
-_TAKEN_UP: dict[str, Any] = {"resume": None, "next_try": None}
-_CLEAR: dict[str, Any] = {**_TAKEN_UP, "attempts": 0, "since": None, "code": "", "message": "", "hint": ""}
-_END = "SELECT state, ended_at, size, duplicate_of FROM photos WHERE id = ?"
 _COUNT = "SELECT COUNT(*) FROM photos WHERE state = ?"
-_ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 
-class Photos:
-    """Reading and moving photos. A change of state and its line in the history are one statement."""
-
-    def __init__(self, store: Store, figures: Figures) -> None:
-        self._store = store
-        self._figures = figures
-
-    # -- moving -------------------------------------------------------------------------------------------------
-
-    def add(self, user: str, folder: str, path: str, role: str, fingerprint: Fingerprint, now: float) -> int:
-        """Enter a file that was not known; give its id."""
-        with self._store.write() as db:
-            cursor = db.execute(
-                "INSERT INTO photos (user, folder, path, role, state, inode, size, mtime_ns, ctime_ns, found_at)"
-                " VALUES (?, ?, ?, ?, 'found', ?, ?, ?, ?, ?)",
-                (
-                    user,
-                    blob(folder),
-                    blob(path),
-                    role,
-                    fingerprint.inode,
-                    fingerprint.size,
-                    fingerprint.mtime_ns,
-                    fingerprint.ctime_ns,
-                    now,
-                ),
-            )
-        return int(cursor.lastrowid or 0)
-
-    def advance(self, ids: Iterable[int], state: State, now: float, note: str = "", **columns: Any) -> None:
-        """Put photos into ``state``, set further columns, and write the line into their history.
-
-        What a photo was told about its trouble is forgotten when it is proved or at its end: a photo that gets no
-        further than the last time waits longer, and says since when it has really waited.
-        """
-        values: dict[str, Any] = {}
-        if state not in {State.WAITING, State.HELD}:
-            values |= _TAKEN_UP if state in _ON_THE_WAY else _CLEAR
-        values |= columns
-        if state in ENDS:
-            values.setdefault("ended_at", now)
-        if state is State.DONE:
-            # Its batch folder is gone; the way and the row tell where it stands.
-            values.setdefault("place", "")
-        with self._store.write():
-            for identity in ids:
-                self._set(identity, {"state": state.value, **values}, (state, now, note))
-
-    def put(self, identity: int, **columns: Any) -> None:
-        """Set columns of one photo without changing its state: an intent, or something learnt."""
-        with self._store.write():
-            self._set(identity, columns)
-
-    def take_up(self, identity: int, state: State, next_try: float | None = None) -> None:
-        """Let a waiting photo go on from ``state``; a try is no step, so its history gets no line."""
-        self.put(identity, state=state.value, resume=None, next_try=next_try)
-
-    def leave_batch(self, ids: Iterable[int]) -> None:
-        """Take photos out of their batch and forget where they were put; they will go in another one."""
-        with self._store.write():
-            for identity in ids:
-                self._set(
-                    identity,
-                    {
-                        "batch_id": None,
-                        "place": "",
-                        "duplicate_of": None,
-                        "archived_as": "",
-                        "archive_fingerprint": None,
-                    },
-                )
-
-    def wait(self, ids: Iterable[int], resume: State, error: RelayError, now: float, next_try: float) -> None:
-        """Let photos wait until ``next_try``, then go on from ``resume``. ``since`` keeps the first time."""
-        with self._store.write() as db:
-            for identity in ids:
-                row = db.execute("SELECT since, attempts, code FROM photos WHERE id = ?", (identity,)).fetchone()
-                again = row["code"] == error.code
-                self._set(
-                    identity,
-                    {
-                        "state": State.WAITING.value,
-                        "resume": resume.value,
-                        "attempts": row["attempts"] + 1,
-                        "next_try": next_try,
-                        "since": row["since"] if row["since"] and again else now,
-                        "code": error.code,
-                        "message": error.message,
-                        "hint": error.hint,
-                    },
-                    None if again else (State.WAITING, now, str(error)),
-                )
-                if not again:
-                    self._shorten(db, identity)
-
-    def hold(self, ids: Iterable[int], error: RelayError, now: float) -> None:
-        """Stop photos until a person says how to go on."""
-        self.advance(
-            ids, State.HELD, now, str(error), code=error.code, message=error.message, hint=error.hint, since=now
-        )
-
-    def refuse(self, ids: Iterable[int], error: RelayError, now: float) -> None:
-        """End photos that will not be moved, with the reason."""
-        self.advance(
-            ids, State.REFUSED, now, str(error), code=error.code, message=error.message, hint=error.hint, since=now
-        )
-
-    def forget(self, identity: int) -> None:
-        """Take out a photo that never got further than being found."""
-        with self._store.write() as db:
-            db.execute("DELETE FROM photos WHERE id = ? AND state IN ('found', 'settled')", (identity,))
-
-    def _shorten(self, db: sqlite3.Connection, identity: int) -> None:
-        """Leave lines out of the middle of a way that has grown long: two reasons may take turns for months."""
-        row = db.execute("SELECT way FROM photos WHERE id = ? AND length(way) > ?", (identity, way.LONG)).fetchone()
-        if row is not None:
-            db.execute("UPDATE photos SET way = ? WHERE id = ?", (way.shortened(row["way"]), identity))
-
-    def _set(self, identity: int, columns: dict[str, Any], line: tuple[State, float, str] | None = None) -> None:
-        """Set columns, and append a line to the photo's way in the same breath."""
-        names: list[str] = []
-        values: list[Any] = []
-        for name, value in columns.items():
-            if name == "archive_fingerprint":
-                names += ["archive_inode", "archive_size", "archive_mtime_ns", "archive_ctime_ns"]
-                values += [value.inode, value.size, value.mtime_ns, value.ctime_ns] if value else [None] * 4
-            elif name == "fingerprint":
-                names += ["inode", "size", "mtime_ns", "ctime_ns"]
-                values += [value.inode, value.size, value.mtime_ns, value.ctime_ns]
-            else:
-                if name != "state" and name not in _COLUMNS:
-                    raise ValueError(f"no such column: {name}")
-                names.append(name)
-                values.append(blob(value) if name in _TEXT_BLOBS else value)
-        with self._store.write() as db:
-            pairs = ", ".join(f"{name} = ?" for name in names)
-            if line is not None:
-                pairs += f", {way.APPEND}"
-                values += way.line(*line)
-            before = db.execute(_END, (identity,)).fetchone() if columns.keys() & COUNTED else None
-            # The names come from the set above, never from outside.
-            db.execute(f"UPDATE photos SET {pairs} WHERE id = ?", [*values, identity])  # noqa: S608
-            if before is not None:
-                self._figures.moved(db, before, db.execute(_END, (identity,)).fetchone())
-
-    # -- asking -------------------------------------------------------------------------------------------------
+class Photos(PhotoMoves):
+    """Reading and moving photos."""
 
     def get(self, identity: int) -> Photo | None:
         """Give one photo, or ``None``."""
         row = self._store.row("SELECT * FROM photos WHERE id = ?", (identity,))
         return rows.photo(row) if row else None
+
+    def get_each(self, ids: Iterable[int]) -> list[Photo]:
+        """Give those of these photos that are there, in the order asked for."""
+        wanted = list(ids)
+        found: dict[int, Photo] = {}
+        for part in parts(wanted):
+            sql = f"SELECT * FROM photos WHERE id IN ({marks(part)})"  # noqa: S608  only question marks
+            found |= {row["id"]: rows.photo(row) for row in self._store.rows(sql, part)}
+        return [found[identity] for identity in wanted if identity in found]
+
+    def states(self, ids: Iterable[int]) -> dict[int, State]:
+        """Give the states of these photos."""
+        found: dict[int, State] = {}
+        for part in parts(ids):
+            sql = f"SELECT id, state FROM photos WHERE id IN ({marks(part)})"  # noqa: S608  only question marks
+            found |= {row["id"]: State(row["state"]) for row in self._store.rows(sql, part)}
+        return found
 
     def latest(self, user: str, path: str) -> Photo | None:
         """Give the newest row of a place in a user's files, or ``None``."""
@@ -216,6 +72,35 @@ class Photos:
             (limit,),
         )
         return [rows.photo(row) for row in found]
+
+    def settled_last(self, limit: int) -> list[Photo]:
+        """Give settled photos that are in no batch, the newest ones of every user: about ``limit`` in all."""
+        users: list[str] = []
+        while row := self._store.row("SELECT MIN(user) FROM photos WHERE user > ?", (users[-1] if users else "",)):
+            if row[0] is None:
+                break
+            users.append(row[0])
+        found: list[Photo] = []
+        for user in users:
+            sql = (
+                "SELECT * FROM photos WHERE user = ? AND state = 'settled' AND +batch_id IS NULL"
+                " ORDER BY id DESC LIMIT ?"
+            )
+            newest = self._store.rows(sql, (user, max(1, limit // len(users))))
+            found += [rows.photo(row) for row in reversed(newest)]
+        return found
+
+    def settled_of(self, groups: Iterable[int]) -> dict[int, list[Photo]]:
+        """Give the settled members of groups that are in no batch, by group."""
+        found: dict[int, list[Photo]] = {}
+        for part in parts(groups):
+            sql = (
+                f"SELECT * FROM photos WHERE group_id IN ({marks(part)}) AND +state = 'settled'"  # noqa: S608
+                " AND +batch_id IS NULL ORDER BY id"
+            )
+            for row in self._store.rows(sql, part):
+                found.setdefault(row["group_id"], []).append(rows.photo(row))
+        return found
 
     def of_batch(self, batch_id: int) -> list[Photo]:
         """Give the photos of a batch, oldest first."""
@@ -290,35 +175,43 @@ class Photos:
         )
         return row[0] if row else None
 
-    def twin(self, photo: Photo) -> Photo | None:
-        """Give the photo that brings the same bytes to the archive just now, or ``None``.
+    def bringing(self, digests: Iterable[bytes]) -> dict[bytes, list[int]]:
+        """Give by BLAKE3 the photos that bring these bytes to the archive just now, oldest first.
 
         One that is a duplicate itself brings nothing; so two are never each other's, whichever is asked about first.
         """
-        row = self._store.row(
-            "SELECT * FROM photos WHERE blake3 = ? AND id <> ? AND duplicate_of IS NULL AND"
-            " (state IN ('examined', 'placed', 'imported') OR (state = 'waiting' AND batch_id IS NOT NULL))"
-            " ORDER BY id LIMIT 1",
-            (photo.blake3, photo.id),
-        )
-        return rows.photo(row) if row else None
+        found: dict[bytes, list[int]] = {}
+        for part in parts(digests):
+            sql = (
+                f"SELECT id, blake3 FROM photos WHERE blake3 IN ({marks(part)}) AND duplicate_of IS NULL AND"  # noqa: S608
+                " (+state IN ('examined', 'placed', 'imported') OR (+state = 'waiting' AND batch_id IS NOT NULL))"
+                " ORDER BY id"
+            )
+            for row in self._store.rows(sql, part):
+                found.setdefault(row["blake3"], []).append(row["id"])
+        return found
 
-    def put_back(self, user: str, path: str, blake3: bytes) -> bool:
-        """Tell whether these bytes of that user were put back at that path on request: they are not taken again."""
-        row = self._store.row(
-            "SELECT 1 FROM photos WHERE user = ? AND path = ? AND blake3 = ? AND state = 'restored' LIMIT 1",
-            (user, blob(path), blake3),
-        )
-        return row is not None
+    def put_back(self, digests: Iterable[bytes]) -> set[tuple[str, str, bytes]]:
+        """Give the places (user, path, BLAKE3) where any of these bytes were put back on request: not taken again."""
+        found = set()
+        for part in parts(digests):
+            sql = f"SELECT user, path, blake3 FROM photos WHERE blake3 IN ({marks(part)}) AND +state = 'restored'"  # noqa: S608
+            found |= {(row["user"], rows.text(row["path"]), row["blake3"]) for row in self._store.rows(sql, part)}
+        return found
 
-    def stayed(self, user: str, path: str, blake3: bytes, inode: int) -> bool:
-        """Tell whether this very file with these bytes was relayed already and stayed (``after`` was keep or tag)."""
-        row = self._store.row(
-            "SELECT 1 FROM photos WHERE user = ? AND path = ? AND blake3 = ? AND inode = ? AND after IN ('keep', 'tag')"
-            " AND state IN ('released', 'done') LIMIT 1",
-            (user, blob(path), blake3, inode),
-        )
-        return row is not None
+    def stayed(self, digests: Iterable[bytes]) -> set[tuple[str, str, bytes, int]]:
+        """Give the files (user, path, BLAKE3, inode) that were relayed and stayed (``after`` was keep or tag)."""
+        found = set()
+        for part in parts(digests):
+            sql = (
+                f"SELECT user, path, blake3, inode FROM photos WHERE blake3 IN ({marks(part)}) AND after IN"  # noqa: S608
+                " ('keep', 'tag') AND +state IN ('released', 'done')"
+            )
+            found |= {
+                (row["user"], rows.text(row["path"]), row["blake3"], row["inode"])
+                for row in self._store.rows(sql, part)
+            }
+        return found
 
     def archived_beside(self, user: str, directory: str, prefix: str) -> list[Photo]:
         """Give photos of that folder whose names start with ``prefix`` and whose bytes are proved in the archive."""

@@ -6,13 +6,15 @@ import os
 import sqlite3
 import threading
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.schema import migrate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
+
+T = TypeVar("T")
 
 
 # The low byte is the kind; what stands above it says more closely what failed (SQLITE_IOERR_SHMSIZE).
@@ -125,3 +127,15 @@ class Store:
 def _of_the_disk(error: sqlite3.Error) -> bool:
     """Tell whether it is the disk that is full, read-only, busy or failing, and not the file that is damaged."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _DISK
+
+
+def parts(values: Iterable[T], size: int = 500) -> Iterator[list[T]]:
+    """Cut a list into pieces for which SQLite has enough question marks, in every version."""
+    wanted = list(values)
+    for start in range(0, len(wanted), size):
+        yield wanted[start : start + size]
+
+
+def marks(values: Sequence[object]) -> str:
+    """Give a question mark for each of the values."""
+    return ", ".join("?" * len(values))

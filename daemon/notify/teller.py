@@ -63,6 +63,8 @@ class Teller:
 
     def take(self, events: Iterable[Event]) -> None:
         """Write down what is to be told of these events, all of it or nothing."""
+        if not self.on and not self._current.settings.hooks:
+            return
         with self._ledger.write():
             for event in events:
                 if event.type == "lost":

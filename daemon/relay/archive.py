@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Protocol
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
+from daemon.errors import RelayError
 
-    from daemon.errors import RelayError
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+
     from daemon.fingerprint import Fingerprint
     from daemon.ledger.model import Batch, Photo
 
@@ -58,6 +59,36 @@ def of_one_file(error: RelayError) -> bool:
     return error.code in _ONE_FILE
 
 
+def concerns_all(error: Exception) -> bool:
+    """Tell whether what the archive said of one file holds for all of them: it is away."""
+    return isinstance(error, RelayError) and not of_one_file(error)
+
+
+def as_answer(outcome: Finding | Exception) -> Finding | RelayError:
+    """Give a finding, or the error of one file; what is no word of the program's is raised."""
+    if isinstance(outcome, Exception) and not isinstance(outcome, RelayError):
+        raise outcome
+    return outcome
+
+
+def by_group(
+    groups: Sequence[Sequence[Photo]], found: Mapping[int, Finding | Exception]
+) -> list[dict[int, Finding] | RelayError]:
+    """Put findings together by group; where one file's error is among them, that is what is said of its group."""
+    answers: list[dict[int, Finding] | RelayError] = []
+    for group in groups:
+        findings: dict[int, Finding] = {}
+        error: RelayError | None = None
+        for photo in group:
+            one = as_answer(found[photo.id])
+            if isinstance(one, RelayError):
+                error = error or one
+            else:
+                findings[photo.id] = one
+        answers.append(error or findings)
+    return answers
+
+
 class Archive(Protocol):
     """A place that photos are relayed to. All methods may raise ``Transient`` for what passes by itself."""
 
@@ -67,6 +98,13 @@ class Archive(Protocol):
     dated: bool
     """Whether the archive's own path of a photo depends on when it was taken."""
 
+    most: int
+    most_bytes: int
+    """Photos of a batch, and their bytes, beyond which a larger one makes nothing quicker and newcomers wait."""
+
+    by_sha1: bool
+    """Whether the archive knows files by their SHA-1; else nobody needs it, and it is not worked out."""
+
     @property
     def root(self) -> str:
         """Give the folder in which archived files stand, as mounted here; empty where it is not mounted."""
@@ -74,8 +112,11 @@ class Archive(Protocol):
     async def ready(self, size: int) -> None:
         """Return if ``size`` bytes could be taken now; raise ``Transient`` with the reason if not."""
 
-    async def known(self, photo: Photo) -> Finding:
-        """Tell cheaply whether the archive has an examined photo already; ``ABSENT`` may be wrong, ``PROVED`` not."""
+    async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
+        """Tell cheaply of each whether the archive has it already; ``ABSENT`` may be wrong, ``PROVED`` not.
+
+        An error stands for one photo only (``of_one_file``); others are raised.
+        """
 
     async def place(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
@@ -92,11 +133,21 @@ class Archive(Protocol):
     async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
         """Have the archive take a placed batch in; ``progress(event, name)`` is told of each file."""
 
-    async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
-        """Tell for each member (by photo id) what the archive really has, reading every byte once."""
+    async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
+        """Tell of each group, for each member (by photo id), what the archive really has, reading every byte once.
+
+        A file that is the examined original itself under a second name is not read again. An error stands for one
+        group only (``of_one_file``); others are raised.
+        """
 
     async def still(self, photo: Photo) -> bool:
         """Tell whether what was proved of a photo is still so; cheap where nothing was touched."""
+
+    def untouched(self, photos: Sequence[Photo]) -> set[int]:
+        """Give those (by id) whose archived file is, without being read, what was proved. Blocking."""
+
+    def give_up(self, photo: Photo) -> None:
+        """Take the archive's name of a photo away if it is but a second name of its original. Blocking."""
 
     async def index(self, folder: str) -> None:
         """Have the archive look at a folder of its own files again."""

@@ -5,9 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator, Sequence
 
     from daemon.ledger.model import Photo
+
+CHUNK = 256
+"""Photos that one step works on together: one transaction and one syncing for all of them."""
 
 
 def groups_of(photos: Iterable[Photo]) -> list[list[Photo]]:
@@ -16,6 +19,25 @@ def groups_of(photos: Iterable[Photo]) -> list[list[Photo]]:
     for photo in photos:
         found.setdefault(photo.group_id or photo.id, []).append(photo)
     return list(found.values())
+
+
+def chunks_of_groups(groups: Iterable[Sequence[Photo]], size: int = CHUNK) -> Iterator[list[Sequence[Photo]]]:
+    """Put groups into pieces of about ``size`` photos; none is parted."""
+    chunk: list[Sequence[Photo]] = []
+    count = 0
+    for group in groups:
+        chunk.append(group)
+        count += len(group)
+        if count >= size:
+            yield chunk
+            chunk, count = [], 0
+    if chunk:
+        yield chunk
+
+
+def home_of(photo: Photo) -> str:
+    """Give the folder that a photo's original stands in, below Nextcloud's data directory."""
+    return f"{photo.user}/files/{photo.directory}".rstrip("/")
 
 
 def main_of(group: Iterable[Photo]) -> Photo | None:

@@ -17,7 +17,7 @@ verdict        then
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -25,11 +25,11 @@ from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.ledger.contents import Content
 from daemon.ledger.model import State
 from daemon.pauses import pause
-from daemon.relay.archive import Finding, Verdict
+from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.clock import Clock
     from daemon.ledger.ledger import Ledger
@@ -62,17 +62,45 @@ class Confirm:
         self._archive = archive
         self._clock = clock
 
-    async def group(self, group: Sequence[Photo], *, release_after: float, album_user: str, album: bool) -> Verdict:
-        """Prove a group that was imported (or is a duplicate) and move it on; give the verdict that decided.
+    async def groups(
+        self, groups: Sequence[Sequence[Photo]], *, release_after: Callable[[str], float], album_user: str, album: bool
+    ) -> list[RelayError | None]:
+        """Prove groups that were imported (or are duplicates) and move them on; all that are proved in one step.
 
-        ``release_after`` is in seconds; ``album`` says whether Nextcloud shows the archive and must look at the
-        folder that gained files, as ``album_user``. Raises ``Transient`` where the archive cannot be asked now.
+        ``release_after`` gives the seconds for a user; ``album`` says whether Nextcloud shows the archive and must
+        look at the folders that gained files, as ``album_user``. Gives for each group the error of one of its files
+        that keeps it from being looked at now. Raises ``Transient`` where the archive cannot be asked now.
         """
-        while True:
-            findings = await self._archive.prove(group)
-            worst = next(v for v in _WORST_FIRST if any(f.verdict is v for f in findings.values()))
-            if worst is not Verdict.UNINDEXED:
-                break
+        answers = await self._archive.prove(groups)
+        now = self._clock.wall()
+        proved: list[tuple[Sequence[Photo], dict[int, Finding], float]] = []
+        errors: list[RelayError | None] = [None] * len(groups)
+        late: list[int] = []
+        for number, (group, answer) in enumerate(zip(groups, answers, strict=True)):
+            if isinstance(answer, RelayError):
+                errors[number] = answer
+            elif _worst(answer) is Verdict.PROVED:
+                proved.append((group, answer, release_after(group[0].user)))
+            else:
+                late.append(number)
+        await anyio.to_thread.run_sync(self._archived, proved, now, album_user if album else None)
+        for number in late:
+            answer = answers[number]
+            assert not isinstance(answer, RelayError)  # noqa: S101  sorted out above
+            try:
+                wait = release_after(groups[number][0].user)
+                await self._one(groups[number], answer, wait, album_user if album else None)
+            except RelayError as error:
+                if not of_one_file(error):
+                    raise
+                errors[number] = error
+        return errors
+
+    async def _one(
+        self, group: Sequence[Photo], findings: dict[int, Finding], release_after: float, album_user: str | None
+    ) -> None:
+        """Go on with a group that was not proved at once."""
+        while (worst := _worst(findings)) is Verdict.UNINDEXED:
             tried = max(photo.indexings for photo in group)
             if tried >= MOST_INDEXINGS:
                 break
@@ -91,13 +119,15 @@ class Confirm:
                     log.warning("the folder %s cannot be indexed: %s", shown(folder), error)
             await anyio.to_thread.run_sync(self._count_indexing, group)
             group = await anyio.to_thread.run_sync(self._again, group)
+            [answer] = await self._archive.prove([group])
+            if isinstance(answer, RelayError):
+                raise answer
+            findings = answer
         now = self._clock.wall()
         if worst is Verdict.PROVED:
-            wait = max([release_after, *(self._archive.durable_after(f) for f in findings.values())])
-            await anyio.to_thread.run_sync(self._archived, group, findings, now, wait, album_user if album else None)
+            await anyio.to_thread.run_sync(self._archived, [(group, findings, release_after)], now, album_user)
         else:
             await anyio.to_thread.run_sync(self._not_proved, group, findings, worst, now)
-        return worst
 
     def _count_indexing(self, group: Sequence[Photo]) -> None:
         with self._ledger.write():
@@ -109,38 +139,46 @@ class Confirm:
 
     def _archived(
         self,
-        group: Sequence[Photo],
-        findings: dict[int, Finding],
+        proved: Sequence[tuple[Sequence[Photo], dict[int, Finding], float]],
         now: float,
-        wait: float,
         album_user: str | None,
     ) -> None:
-        with self._ledger.write():
+        rows: dict[int, dict[str, Any]] = {}
+        notes: dict[int, str] = {}
+        contents: list[Content] = []
+        gained: dict[str, list[int]] = {}
+        for group, findings, release_after in proved:
+            wait = max([release_after, *(self._archive.durable_after(found) for found in findings.values())])
             for photo in group:
                 finding = findings[photo.id]
                 note = f"proved in the archive as {shown(finding.path)}"
-                if photo.duplicate_of is not None:
-                    note = f"a duplicate: {note}"
-                self._ledger.photos.advance(
-                    [photo.id],
-                    State.ARCHIVED,
-                    now,
-                    note,
-                    archived_as=finding.path,
-                    archive_fingerprint=finding.fingerprint,
-                    proved_at=now,
-                    next_try=now + wait,
-                )
+                notes[photo.id] = f"a duplicate: {note}" if photo.duplicate_of is not None else note
+                rows[photo.id] = {
+                    "archived_as": finding.path,
+                    "archive_fingerprint": finding.fingerprint,
+                    "proved_at": now,
+                    "next_try": now + wait,
+                }
                 if photo.blake3:
-                    self._ledger.contents.proved(Content(photo.blake3, photo.fingerprint.size, finding.path, photo.id))
-                if album_user is not None and photo.duplicate_of is None:
-                    folder = finding.path.rpartition("/")[0]
-                    self._ledger.jobs.add("album", album_user, folder, now, [photo.id])
+                    size = photo.fingerprint.size
+                    contents.append(Content(photo.blake3, size, finding.path, photo.id))
+                if photo.duplicate_of is None:
+                    gained.setdefault(finding.path.rpartition("/")[0], []).append(photo.id)
+        with self._ledger.write():
+            self._ledger.photos.advance_each(rows, State.ARCHIVED, now, notes)
+            self._ledger.contents.proved(contents)
+            for folder, ids in gained.items():
+                if album_user is None:
+                    break
+                self._ledger.jobs.add("album", album_user, folder, now, ids)
 
     def _not_proved(self, group: Sequence[Photo], findings: dict[int, Finding], worst: Verdict, now: float) -> None:
         ids = [photo.id for photo in group]
         culprit = next(photo for photo in group if findings[photo.id].verdict is worst)
         error = _trouble(culprit, findings[culprit.id], worst, tries=max(photo.imports for photo in group))
+        if worst is Verdict.BROKEN:
+            for photo in group:
+                self._archive.give_up(photo)
         with self._ledger.write():
             if isinstance(error, Transient):
                 again = now + pause(max(photo.attempts for photo in group), error.retry_after)
@@ -148,6 +186,11 @@ class Confirm:
                 self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
             else:
                 self._ledger.photos.hold(ids, error, now)
+
+
+def _worst(findings: dict[int, Finding]) -> Verdict:
+    """Give the verdict that decides for a whole group."""
+    return next(verdict for verdict in _WORST_FIRST if any(found.verdict is verdict for found in findings.values()))
 
 
 def _trouble(photo: Photo, finding: Finding, verdict: Verdict, *, tries: int) -> RelayError:

@@ -8,11 +8,10 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-import anyio
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
@@ -24,7 +23,8 @@ from daemon.files.opening import file_below
 from daemon.files.taken import content_identifier, taken_at
 from daemon.ledger.model import State
 from daemon.pauses import pause
-from daemon.relay.archive import Verdict, of_one_file
+from daemon.relay.abreast import abreast, threads, unless_halted
+from daemon.relay.archive import Verdict
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
 from daemon.relay.under_way import UnderWay
@@ -32,13 +32,13 @@ from daemon.schedule import zone_name
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
     from daemon.clock import Clock
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
-    from daemon.relay.archive import Archive
+    from daemon.relay.archive import Archive, Finding
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ class Examined:
     """What reading one file told."""
 
     blake3: bytes
-    sha1: bytes
+    sha1: bytes | None
     kind: str
     content_id: str
     taken: str
@@ -68,47 +68,23 @@ class Examine:
         self._archive = archive
         self._clock = clock
         self._under_way = under_way or UnderWay(clock)
-        self._readers = anyio.CapacityLimiter(max(1, min(4, os.cpu_count() or 1)))
         self._exiftool = find_exiftool()
 
-    async def group(self, group: Sequence[Photo]) -> list[Photo]:
-        """Examine a group's files and write down what they are; give those that go on, re-read from the ledger."""
-        going: list[int] = []
-        for photo in group:
-            try:
-                found = await anyio.to_thread.run_sync(self._look, photo, limiter=self._readers)
-            except RelayError as error:
-                await anyio.to_thread.run_sync(self._failed, group, photo, error)
-                if not isinstance(error, Refused):
-                    return []
-            except Exception as fault:
-                said = in_words(fault, f"reading {shown(photo.name)} of {photo.user}, in")
-                if said is None:
-                    # Readers of metadata meet files that nobody has thought of: one such file must not stop the others.
-                    log.exception("%s of %s could not be examined", shown(photo.path), photo.user)
-                    said = _crashed(photo, fault)
-                await anyio.to_thread.run_sync(self._failed, group, photo, said)
-                return []
-            else:
-                await anyio.to_thread.run_sync(self._write, photo, found)
-                going.append(photo.id)
-        left = await anyio.to_thread.run_sync(self._left, going)
-        if (
-            left
-            and all(photo.role == "side" for photo in left)
-            and not await anyio.to_thread.run_sync(companions, self._ledger, left)
-        ):
-            alone = Refused("media.no_main", "the photo that this side file belongs to will not be moved, so it stays")
-            await anyio.to_thread.run_sync(
-                self._ledger.photos.refuse, [photo.id for photo in left], alone, self._clock.wall()
-            )
-            return []
+    async def groups(self, groups: Sequence[Sequence[Photo]]) -> list[list[Photo]]:
+        """Examine groups' files and write down what they are; give of each group those that go on, as they are now."""
+        photos = [photo for group in groups for photo in group]
+        found = await abreast(
+            self._look, photos, threads(self._current.settings, self._current.settings.nextcloud.data)
+        )
+        outcomes = dict(zip((photo.id for photo in photos), found, strict=True))
+        left = await anyio.to_thread.run_sync(self._write_down, groups, outcomes)
         return await self._duplicates(left)
 
     async def preview(self, photo: Photo) -> str:
         """Say in a sentence what would become of a settled file; changes nothing."""
         try:
-            found = await anyio.to_thread.run_sync(self._look, photo, limiter=self._readers)
+            found = await anyio.to_thread.run_sync(self._look, photo)
+            await anyio.to_thread.run_sync(self._not_left_alone, photo, found)
         except RelayError as error:
             return f"would stay: {error.message} [{error.code}]"
         known = await anyio.to_thread.run_sync(self._ledger.contents.find, found.blake3)
@@ -124,7 +100,9 @@ class Examine:
         with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
             if source.status.st_size == 0:
                 raise Refused("file.empty", f"{who} is empty; it stays where it is")
-            hashed = hash_file(source.fd, expected=photo.fingerprint, each_block=self._under_way.bytes_of(photo))
+            each_block = unless_halted(self._under_way.bytes_of(photo))
+            by_sha1 = self._archive.by_sha1
+            hashed = hash_file(source.fd, sha1=by_sha1, expected=photo.fingerprint, each_block=each_block)
             if is_encrypted(hashed.first):
                 raise Refused(
                     "file.encrypted",
@@ -135,11 +113,6 @@ class Examine:
             if photo.role == "main" and not agrees(extension, hashed.first):
                 kind = sniff(hashed.first) or "nothing known"
                 raise Refused("media.mismatch", f"{who} is not what its name says: it begins like {kind}; it stays")
-            digest = bytes.fromhex(hashed.blake3)
-            if self._ledger.photos.put_back(photo.user, photo.path, digest):
-                raise Refused("photo.put_back", f"{who} was put back on request; it is not taken again")
-            if self._ledger.photos.stayed(photo.user, photo.path, digest, photo.fingerprint.inode):
-                raise Refused("photo.kept", f"{who} was relayed before and kept; it is left alone")
             identifier = ""
             if extension in _MAY_ANNOUNCE and (extension not in {"jpg", "jpeg"} or b"Apple" in hashed.first):
                 identifier = content_identifier(source.fd) or ""
@@ -148,7 +121,8 @@ class Examine:
                 zone = self._zone()
                 when = taken_at(source.fd, photo.name, now=self._clock.now(), zone=zone, exiftool=self._exiftool)
                 taken, taken_from = when.when.replace(tzinfo=None).isoformat(), when.source
-            return Examined(digest, bytes.fromhex(hashed.sha1), extension, identifier, taken, taken_from)
+            digest, sha1 = bytes.fromhex(hashed.blake3), bytes.fromhex(hashed.sha1) or None
+            return Examined(digest, sha1, extension, identifier, taken, taken_from)
 
     def _zone(self) -> ZoneInfo | None:
         name = zone_name(self._current.settings.ui.timezone, os.environ)
@@ -156,18 +130,54 @@ class Examine:
 
     # -- writing down -------------------------------------------------------------------------------------------
 
-    def _write(self, photo: Photo, found: Examined) -> None:
-        self._ledger.photos.advance(
-            [photo.id],
-            State.EXAMINED,
-            self._clock.wall(),
-            blake3=found.blake3,
-            sha1=found.sha1,
-            kind=found.kind,
-            content_id=found.content_id,
-            taken=found.taken,
-            taken_from=found.taken_from,
-        )
+    def _write_down(
+        self, groups: Sequence[Sequence[Photo]], outcomes: dict[int, Examined | Exception]
+    ) -> list[list[Photo]]:
+        """Enter what was found, all in one step; give of each group those that go on."""
+        digests = [one.blake3 for one in outcomes.values() if isinstance(one, Examined)]
+        left_alone = _LeftAlone(self._ledger, digests)
+        rows: dict[int, dict[str, Any]] = {}
+        going: list[list[int]] = []
+        with self._ledger.write():
+            for group in groups:
+                good: dict[int, dict[str, Any]] = {}
+                for photo in group:
+                    found = outcomes[photo.id]
+                    if isinstance(found, Examined):
+                        refused = left_alone.why(photo, found.blake3)
+                        if refused is None:
+                            good[photo.id] = _columns(found)
+                            continue
+                        found = refused
+                    if not isinstance(found, RelayError):
+                        said = in_words(found, f"reading {shown(photo.name)} of {photo.user}, in")
+                        if said is None:
+                            # Readers of metadata meet files that nobody has thought of: one must not stop the others.
+                            log.error("%s of %s could not be examined", shown(photo.path), photo.user, exc_info=found)
+                        found = said or _crashed(photo, found)
+                    self._failed(group, photo, found)
+                    if not isinstance(found, Refused):
+                        good = {}
+                        break
+                rows |= good
+                going.append(list(good))
+            self._ledger.photos.advance_each(rows, State.EXAMINED, self._clock.wall())
+            known = {photo.id: photo for photo in self._ledger.photos.get_each(rows)}
+            left = [[known[identity] for identity in ids] for ids in going]
+            return [[] if self._is_alone(group) else group for group in left]
+
+    def _is_alone(self, group: list[Photo]) -> bool:
+        """Refuse side files whose photo will not be moved; tell whether that is so."""
+        if not group or any(photo.role != "side" for photo in group) or companions(self._ledger, group):
+            return False
+        alone = Refused("media.no_main", "the photo that this side file belongs to will not be moved, so it stays")
+        self._ledger.photos.refuse([photo.id for photo in group], alone, self._clock.wall())
+        return True
+
+    def _not_left_alone(self, photo: Photo, found: Examined) -> None:
+        refused = _LeftAlone(self._ledger, [found.blake3]).why(photo, found.blake3)
+        if refused is not None:
+            raise refused
 
     def _failed(self, group: Sequence[Photo], photo: Photo, error: RelayError) -> None:
         """Write down why a file does not go on; what may pass by itself takes its whole group along."""
@@ -189,47 +199,97 @@ class Examine:
             else:
                 self._ledger.photos.hold(ids, error, now)
 
-    def _left(self, ids: list[int]) -> list[Photo]:
-        return [photo for one in ids if (photo := self._ledger.photos.get(one))]
-
     # -- duplicates ---------------------------------------------------------------------------------------------
 
-    async def _duplicates(self, group: list[Photo]) -> list[Photo]:
+    async def _duplicates(self, groups: list[list[Photo]]) -> list[list[Photo]]:
         """Mark what is there already, or is under way from somebody else; proof comes in confirm."""
-        hidden = None
-        for photo in group:
-            columns: dict[str, Any] = {}
-            twin = await anyio.to_thread.run_sync(self._ledger.photos.twin, photo)
-            if twin is not None:
-                columns["duplicate_of"] = twin.id
-            else:
-                try:
-                    finding = await self._archive.known(photo)
-                except RelayError as error:
-                    if not of_one_file(error):
-                        raise
-                    await anyio.to_thread.run_sync(self._failed, group, photo, error)
-                    return []
-                if finding.verdict is Verdict.PROVED:
-                    content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3 or b"")
-                    # 0: the archive had it before this program came, or before this try: no photo is its own twin.
-                    columns["duplicate_of"] = content.photo_id if content and content.photo_id != photo.id else 0
-                elif finding.verdict is Verdict.HIDDEN:
-                    hidden = NeedsPerson(
-                        "archive.hidden",
-                        f"{shown(photo.name)} of {photo.user} is in the archive already ({shown(finding.path)}), but"
-                        " archived or hidden there; the original is kept",
-                        hint="bring it back in PhotoPrism (Archive, Hidden or Review) and run a sweep, or delete the"
-                        " upload",
-                    )
-            if columns:
-                await anyio.to_thread.run_sync(_put, self._ledger, photo.id, columns)
-        if hidden is not None:
-            await anyio.to_thread.run_sync(
-                self._ledger.photos.hold, [photo.id for photo in group], hidden, self._clock.wall()
-            )
-            return []
-        return await anyio.to_thread.run_sync(self._left, [photo.id for photo in group])
+        first: dict[bytes, Photo] = {}
+        for photo in (photo for group in groups for photo in group):
+            first.setdefault(photo.blake3 or b"", photo)
+        brought = await anyio.to_thread.run_sync(self._brought, first, {p.id for group in groups for p in group})
+        asked = [photo for digest, photo in first.items() if digest not in brought]
+        answers = await self._archive.known(asked)
+        found = dict(zip((photo.blake3 or b"" for photo in asked), answers, strict=True))
+        return await anyio.to_thread.run_sync(self._mark, groups, brought, found)
+
+    def _brought(self, digests: Iterable[bytes], mine: set[int]) -> dict[bytes, int]:
+        """Give by BLAKE3 the photo, if it is none of ``mine``, that brings these bytes to the archive just now."""
+        bringing = self._ledger.photos.bringing(digests)
+        others = {digest: [one for one in ids if one not in mine] for digest, ids in bringing.items()}
+        return {digest: ids[0] for digest, ids in others.items() if ids}
+
+    def _mark(
+        self, groups: list[list[Photo]], brought: dict[bytes, int], found: dict[bytes, Finding | RelayError]
+    ) -> list[list[Photo]]:
+        """Write down what is a duplicate of what, and hold what is hidden in the archive; give those that go on."""
+        contents = self._ledger.contents.find_each(found)
+        left: list[list[Photo]] = []
+        with self._ledger.write():
+            rows: dict[int, dict[str, Any]] = {}
+            for group in groups:
+                brings: dict[bytes, int] = {}
+                hidden: RelayError | None = None
+                for photo in group:
+                    digest = photo.blake3 or b""
+                    bringer = brought.get(digest, brings.get(digest))
+                    if bringer is not None:
+                        rows[photo.id] = {"duplicate_of": bringer}
+                        continue
+                    finding = found[digest]
+                    if isinstance(finding, RelayError):
+                        self._failed(group, photo, finding)
+                        break
+                    if finding.verdict is Verdict.PROVED:
+                        content = contents.get(digest)
+                        # 0: the archive had it before this program came, or before this try: none is its own twin.
+                        other = content is not None and content.photo_id != photo.id
+                        rows[photo.id] = {"duplicate_of": content.photo_id if content and other else 0}
+                    elif finding.verdict is Verdict.HIDDEN:
+                        hidden = _hidden(photo, finding)
+                    else:
+                        brings[digest] = photo.id
+                else:
+                    if hidden is not None:
+                        self._ledger.photos.hold([photo.id for photo in group], hidden, self._clock.wall())
+                    else:
+                        brought |= brings
+                    left.append([] if hidden is not None else group)
+                    continue
+                for photo in group:
+                    rows.pop(photo.id, None)
+                left.append([])
+            self._ledger.photos.put_each(rows)
+        return [[replace(photo, **rows.get(photo.id, {})) for photo in group] for group in left]
+
+
+class _LeftAlone:
+    """Files that are not taken again: put back on request, or relayed before and kept."""
+
+    def __init__(self, ledger: Ledger, digests: list[bytes]) -> None:
+        self._put_back = ledger.photos.put_back(digests)
+        self._stayed = ledger.photos.stayed(digests)
+
+    def why(self, photo: Photo, digest: bytes) -> Refused | None:
+        """Give why a photo with these bytes is left alone, or ``None``."""
+        who = f"{shown(photo.name)} of {photo.user}"
+        if (photo.user, photo.path, digest) in self._put_back:
+            return Refused("photo.put_back", f"{who} was put back on request; it is not taken again")
+        if (photo.user, photo.path, digest, photo.fingerprint.inode) in self._stayed:
+            return Refused("photo.kept", f"{who} was relayed before and kept; it is left alone")
+        return None
+
+
+def _columns(found: Examined) -> dict[str, Any]:
+    return {field.name: getattr(found, field.name) for field in fields(found)}
+
+
+def _hidden(photo: Photo, finding: Finding) -> NeedsPerson:
+    return NeedsPerson(
+        "archive.hidden",
+        f"{shown(photo.name)} of {photo.user} is in the archive already ({shown(finding.path)}), but archived or"
+        " hidden there; the original is kept",
+        hint="bring it back in PhotoPrism (Archive, Hidden or Review) and run a sweep, or delete the upload",
+    )
 
 
 def _crashed(photo: Photo, fault: Exception) -> NeedsPerson:
@@ -238,7 +298,3 @@ def _crashed(photo: Photo, fault: Exception) -> NeedsPerson:
         f"{shown(photo.name)} of {photo.user} cannot be examined: a fault of the program ({type(fault).__name__})",
         hint="please report it with the lines in the log; a sweep tries it again",
     )
-
-
-def _put(ledger: Ledger, identity: int, columns: dict[str, Any]) -> None:
-    ledger.photos.put(identity, **columns)

@@ -3,34 +3,32 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager, suppress
-from datetime import datetime
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from daemon.errors import NeedsPerson, Refused, RelayError, Transient
-from daemon.files.names import numbered, split_name
-from daemon.files.opening import directory_below, file_below
-from daemon.files.placing import copy_into
-from daemon.files.publishing import made_dirs, publish, rename_noreplace, sync_dir
-from daemon.files.template import fill
+from daemon.errors import Refused, RelayError, Transient
+from daemon.files.folders import Folders
+from daemon.files.opening import directory_below, look, open_regular
+from daemon.files.publishing import sync_dir
+from daemon.files.releasing import second_name
+from daemon.fingerprint import Fingerprint
+from daemon.ledger.model import State
 from daemon.relay import originals
-from daemon.relay.archive import Finding, Verdict
-from daemon.relay.batch import main_of
-from daemon.relay.presence import really
+from daemon.relay.abreast import abreast, threads, unless_halted
+from daemon.relay.archive import Finding, Verdict, as_answer, by_group, concerns_all
+from daemon.relay.batch import chunks_of_groups, home_of
+from daemon.relay.folder_place import FolderPlace, drop
 from daemon.relay.room import need_room
 from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
-
-_WHOLE = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission", "nextcloud.mount_missing"})
-_MOST_NUMBERS = 10_000
 
 
 class FolderArchive:
@@ -38,11 +36,15 @@ class FolderArchive:
 
     name = "folder"
     dated = True
+    by_sha1 = False
+    most = 256
+    most_bytes = 512 << 20
 
     def __init__(self, current: Current, ledger: Ledger, under_way: UnderWay | None = None) -> None:
         self._under_way = under_way or UnderWay()
         self._current = current
         self._ledger = ledger
+        self._place = FolderPlace(current, ledger, self._under_way)
 
     @property
     def root(self) -> str:
@@ -63,9 +65,14 @@ class FolderArchive:
         originals.not_emptied(self.root, self._ledger)
         need_room(self.root, size, self._current.settings.relay.min_free)
 
-    async def known(self, photo: Photo) -> Finding:
-        """Tell whether these bytes stand where the ledger says they were proved."""
-        return await anyio.to_thread.run_sync(self._known, photo)
+    async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
+        """Tell of each whether its bytes stand where the ledger says they were proved."""
+        digests = [photo.blake3 for photo in photos if photo.blake3]
+        contents = await anyio.to_thread.run_sync(self._ledger.contents.find_each, digests)
+        asked = [photo for photo in photos if photo.blake3 in contents]
+        found = await abreast(self._known, asked, threads(self._current.settings, self.root), of_all=concerns_all)
+        findings = dict(zip((photo.id for photo in asked), found, strict=True))
+        return [as_answer(findings.get(photo.id, Finding(Verdict.ABSENT))) for photo in photos]
 
     def _known(self, photo: Photo) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
@@ -80,143 +87,33 @@ class FolderArchive:
     async def place(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
     ) -> dict[int, RelayError]:
-        """Put the groups into the archive; one after the other, so that two never want the same name at once."""
+        """Put the groups into the archive, some hundred files at a time."""
         trouble: dict[int, RelayError] = {}
-        for group in groups:
-            beside = companions.get(group[0].group_id or group[0].id, [])
-            trouble |= await anyio.to_thread.run_sync(self._place_group, batch, group, beside)
-            self._under_way.done(*group)
+        for chunk in chunks_of_groups(groups):
+            trouble |= await self._place.chunk(batch, chunk, companions)
         return trouble
-
-    def _place_group(self, batch: Batch, group: Sequence[Photo], beside: list[Photo]) -> dict[int, RelayError]:
-        wanted = self._wanted(group, beside)
-        self._intend(group, wanted)
-        made: dict[int, str] = {}
-        try:
-            for photo in group:
-                # Power cut here: a hidden file of ours in the archive, swept when the batch is taken up again.
-                self._copy(photo, wanted[photo.id], _temporary(batch, photo))
-                made[photo.id] = wanted[photo.id]
-        except RelayError as error:
-            with suppress(RelayError, OSError):
-                self._drop(batch, group, wanted)
-            if error.code in _WHOLE:
-                raise
-            return {next(photo.id for photo in group if photo.id not in made): error}
-        try:
-            self._publish(batch, group, wanted)
-        except RelayError as error:
-            if error.code in _WHOLE:
-                raise
-            # What has its name by now is found there, by its bytes, when the group comes again.
-            with suppress(RelayError, OSError):
-                self._drop(batch, group, wanted)
-            return {group[0].id: error}
-        return {}
-
-    def _wanted(self, group: Sequence[Photo], beside: list[Photo]) -> dict[int, str]:
-        """Give each member's path below the archive: the main file's date for all, so that they stay together."""
-        if beside:
-            folder, _, name = beside[-1].archived_as.rpartition("/")
-            stem = split_name(name)[0]
-            return {photo.id: f"{folder}/{stem}{split_name(photo.name)[1].lower()}".lstrip("/") for photo in group}
-        main = main_of(group) or group[0]
-        taken = datetime.fromisoformat(main.taken)
-        template = self._current.settings.archive.folder.template
-        return {photo.id: fill(template, taken=taken, name=photo.name, user=photo.user) for photo in group}
-
-    def _copy(self, photo: Photo, path: str, temporary: str) -> None:
-        folder = path.rpartition("/")[0]
-        data = self._current.settings.nextcloud.data
-        with (
-            really(data),
-            file_below(data, f"{photo.user}/files/{photo.path}") as source,
-            made_dirs(self.root, folder) as target,
-        ):
-            with suppress(FileNotFoundError):  # what a killed run has left under this name, which only we use
-                os.unlink(temporary, dir_fd=target)
-            copy_into(
-                source.fd,
-                target,
-                temporary,
-                size=photo.fingerprint.size,
-                mtime_ns=photo.fingerprint.mtime_ns,
-                expected=photo.fingerprint,
-                each_block=self._under_way.bytes_of(photo),
-            )
-
-    def _publish(self, batch: Batch, group: Sequence[Photo], wanted: dict[int, str]) -> None:
-        """Give all members their names under the first number that is free for all of them."""
-        for number in range(1, _MOST_NUMBERS):
-            paths = {photo.id: _numbered(wanted[photo.id], number) for photo in group}
-            self._intend(group, paths)
-            if self._publish_as(batch, group, paths):
-                return
-        raise NeedsPerson(
-            "archive.no_name",
-            f"no free name was found in the archive for {wanted[group[0].id]}",
-            hint="make the template's names more distinct",
-        )
-
-    def _intend(self, group: Sequence[Photo], paths: dict[int, str]) -> None:
-        with self._ledger.write():
-            for photo in group:
-                self._ledger.photos.put(photo.id, archived_as=paths[photo.id], place=paths[photo.id])
-
-    def _publish_as(self, batch: Batch, group: Sequence[Photo], paths: dict[int, str]) -> bool:
-        """Rename the members to these names; if one is taken by other bytes, take all back and say so."""
-        done: list[Photo] = []
-        twins: list[Photo] = []
-        for photo in group:
-            with self._folder(paths[photo.id]) as (fd, name):
-                try:
-                    # Power cut here: the ledger has the intent; a new run finds these very bytes there and goes on.
-                    publish(fd, _temporary(batch, photo), name)
-                    done.append(photo)
-                    continue
-                except FileExistsError:
-                    if self._is_there(photo, paths[photo.id]):
-                        # Ours from before a crash, or the same photo by other means: it is there once already.
-                        twins.append(photo)
-                        continue
-            for other in done:
-                with self._folder(paths[other.id]) as (fd, name):
-                    rename_noreplace(fd, name, fd, _temporary(batch, other))
-            return False
-        for photo in twins:
-            with self._folder(paths[photo.id]) as (fd, _):
-                os.unlink(_temporary(batch, photo), dir_fd=fd)
-                sync_dir(fd)
-        return True
-
-    def _is_there(self, photo: Photo, path: str) -> bool:
-        """Tell whether these bytes have this name already; a file that may not be read is another one.
-
-        Where the disk fails nobody can tell: it may well be ours, and under a second name it would be there twice.
-        """
-        try:
-            return originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"") is not None
-        except RelayError as error:
-            if error.code != "disk.permission":
-                raise
-            return False
-
-    @contextmanager
-    def _folder(self, path: str) -> Iterator[tuple[int, str]]:
-        folder, _, name = path.rpartition("/")
-        with directory_below(self.root, folder) as fd:
-            yield fd, name
-
-    def _drop(self, batch: Batch, group: Sequence[Photo], paths: dict[int, str]) -> None:
-        for photo in group:
-            folder = paths[photo.id].rpartition("/")[0]
-            with suppress(Refused), directory_below(self.root, folder) as fd, suppress(FileNotFoundError):
-                os.unlink(_temporary(batch, photo), dir_fd=fd)
 
     def already_placed(self, batch: Batch) -> bool:
         """Tell that placing must be done again after a crash; what stands in the archive already is recognised."""
-        del batch
+        # A hidden second name left behind would keep the original from being linked again.
+        self._clear(batch)
+        self._as_linked(batch)
         return False
+
+    def _as_linked(self, batch: Batch) -> None:
+        """Take over the time that a killed run's link has set: the file is examined again, and has not to settle anew.
+
+        Who settles anew comes after the others, and might get another number in the archive.
+        """
+        rows: dict[int, dict[str, Fingerprint]] = {}
+        with Folders(self._current.settings.nextcloud.data) as homes:
+            for photo in self._ledger.photos.of_batch(batch.id):
+                if photo.state is State.EXAMINED and photo.archived_as:
+                    with suppress(Refused):
+                        found = look(homes.below(home_of(photo)), photo.name)
+                        if found is not None and photo.fingerprint.renamed(now := Fingerprint.of(found)):
+                            rows[photo.id] = {"fingerprint": now}
+        self._ledger.photos.put_each(rows)
 
     async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
         """Do nothing: what is placed is in the archive."""
@@ -229,27 +126,74 @@ class FolderArchive:
         await anyio.to_thread.run_sync(self._clear, batch)
 
     def _clear(self, batch: Batch) -> None:
-        for photo in self._ledger.photos.of_batch(batch.id):
-            if photo.archived_as:
-                self._drop(batch, [photo], {photo.id: photo.archived_as})
+        photos = [photo for photo in self._ledger.photos.of_batch(batch.id) if photo.archived_as]
+        with Folders(self.root) as folders:
+            drop(folders, batch, photos, {photo.id: photo.archived_as for photo in photos})
+
+    def give_up(self, photo: Photo) -> None:
+        """Take the archive's name of a photo away where it is a second name of the original, which was written to.
+
+        Else the archive would hold, under the name of what was examined, whatever the original has become.
+        """
+        data, home = self._current.settings.nextcloud.data, home_of(photo)
+        folder, _, name = photo.archived_as.rpartition("/")
+        with (
+            suppress(Refused),
+            directory_below(data, home) as theirs,
+            open_regular(theirs, photo.name) as original,
+            directory_below(self.root, folder) as ours,
+        ):
+            found = look(ours, name)
+            if found is not None and second_name(found, original.status, ours, theirs):
+                # Power cut here: the original stands under its own name; the archive's name of it may stand as well.
+                os.unlink(name, dir_fd=ours)
+                sync_dir(ours)
 
     # -- proof --------------------------------------------------------------------------------------------------
 
-    async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
-        """Tell for each member what stands in the archive, reading every byte."""
-        paths = {photo.id: photo.archived_as for photo in group}
-        findings = {}
-        for photo in group:
-            # One whose bytes another member brings is not placed itself.
-            path = photo.archived_as or paths.get(photo.duplicate_of or 0, "")
-            findings[photo.id] = await anyio.to_thread.run_sync(self._prove, photo, path)
-        return findings
+    async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
+        """Tell for each member what stands in the archive; what is the original itself needs no reading."""
+        photos = [photo for group in groups for photo in group]
+        paths = {photo.id: photo.archived_as for photo in photos}
+        with Folders(self.root) as folders, Folders(self._current.settings.nextcloud.data) as homes:
+            found = await abreast(
+                # One whose bytes another member brings is not placed itself.
+                lambda photo: self._prove(
+                    photo, photo.archived_as or paths.get(photo.duplicate_of or 0, ""), folders, homes
+                ),
+                photos,
+                threads(self._current.settings, self.root),
+                of_all=concerns_all,
+            )
+        return by_group(groups, dict(zip((photo.id for photo in photos), found, strict=True)))
 
-    def _prove(self, photo: Photo, path: str) -> Finding:
+    def _prove(self, photo: Photo, path: str, folders: Folders, homes: Folders) -> Finding:
+        self._under_way.take(photo)
         if not path:
             return self._known(photo)
-        found = originals.same_bytes(self.root, path, photo.fingerprint.size, photo.blake3 or b"")
-        return Finding(Verdict.PROVED, path, found) if found is not None else Finding(Verdict.BROKEN, path)
+        folder, _, name = path.rpartition("/")
+        try:
+            with open_regular(folders.below(folder), name) as archived:
+                if self._is_the_original(photo, archived.status, homes) or originals.has_bytes(
+                    archived, photo.fingerprint.size, photo.blake3 or b"", unless_halted(_nobody)
+                ):
+                    return Finding(Verdict.PROVED, path, archived.fingerprint)
+        except Refused:
+            pass
+        return Finding(Verdict.BROKEN, path)
+
+    def _is_the_original(self, photo: Photo, archived: os.stat_result, homes: Folders) -> bool:
+        """Tell whether an archived file is the examined original itself, untouched since it was linked.
+
+        What was hashed had this very fingerprint until the link was made, which set its ctime; that one is in the
+        ledger. So these are the bytes that were hashed.
+        """
+        if Fingerprint.of(archived) != photo.fingerprint:
+            return False
+        with suppress(Refused):
+            original = look(homes.below(home_of(photo)), photo.name)
+            return original is not None and os.path.samestat(original, archived)
+        return False
 
     async def still(self, photo: Photo) -> bool:
         """Tell whether the archived file is still the one that was proved."""
@@ -260,6 +204,10 @@ class FolderArchive:
             return True
         size = photo.fingerprint.size
         return originals.same_bytes(self.root, photo.archived_as, size, photo.blake3 or b"") is not None
+
+    def untouched(self, photos: Sequence[Photo]) -> set[int]:
+        """Give those whose archived file is, without being read, what was proved."""
+        return originals.untouched(self.root, photos)
 
     def durable_after(self, finding: Finding) -> float:
         """Give 0: every file and folder was synced here."""
@@ -273,10 +221,5 @@ class FolderArchive:
             yield block
 
 
-def _temporary(batch: Batch, photo: Photo) -> str:
-    return f".photon-relay-{batch.name}-{photo.id}.part"
-
-
-def _numbered(path: str, number: int) -> str:
-    folder, slash, name = path.rpartition("/")
-    return f"{folder}{slash}{numbered(name, number)}"
+def _nobody(_done: int) -> None:
+    pass

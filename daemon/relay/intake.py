@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
@@ -106,51 +106,59 @@ class Intake:
         # Under way, waiting, held, refused or put back: the same file is not begun twice, another one is new.
         return before.renamed(now)
 
-    async def settled(self, group: SettledGroup) -> None:
-        """Hand a group over to the relay."""
-        ready = await anyio.to_thread.run_sync(self._settled, group)
+    async def settled(self, groups: Sequence[SettledGroup]) -> None:
+        """Hand groups over to the relay."""
+        ready = await anyio.to_thread.run_sync(self._settled, groups)
         if ready:
             self._bus.tell("photos.settled", count=ready)
             self._wake.set()
 
-    def _settled(self, group: SettledGroup) -> int:
-        """Move a group's files to ``settled`` as one group; give how many."""
-        now = self._clock.wall()
+    def _settled(self, groups: Sequence[SettledGroup]) -> int:
+        """Move groups' files to ``settled``, each as one group; give how many."""
+        rows: dict[int, dict[str, Any]] = {}
         with self._ledger.write():
-            photos = []
-            for member in group.members:
-                latest = self._ledger.photos.latest(member.user, member.path)
-                if latest is None or latest.state is not State.FOUND:
-                    continue
-                if latest.fingerprint != member.fingerprint:
-                    self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
-                photos.append(latest)
-            if not photos:
-                return 0
-            if all(photo.role == "side" for photo in photos) and not companions(self._ledger, photos):
-                # It waits for the photo that it belongs to; the watch brings it again together with that.
-                log.debug("%s of %s waits for its photo", shown(photos[0].path), group.user)
-                for photo in photos:
-                    if photo.message != _NO_PHOTO_YET:
-                        self._ledger.photos.put(photo.id, message=_NO_PHOTO_YET)
-                return 0
+            for group in groups:
+                photos = self._at_rest(group)
+                rows |= {photo.id: {"group_id": photos[0].id, "message": ""} for photo in photos}
+            self._ledger.photos.advance_each(rows, State.SETTLED, self._clock.wall())
+        return len(rows)
+
+    def _at_rest(self, group: SettledGroup) -> list[Photo]:
+        """Give the photos of a group that is to be relayed now."""
+        photos = []
+        for member in group.members:
+            latest = self._ledger.photos.latest(member.user, member.path)
+            if latest is None or latest.state is not State.FOUND:
+                continue
+            if latest.fingerprint != member.fingerprint:
+                self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
+            photos.append(latest)
+        if photos and all(photo.role == "side" for photo in photos) and not companions(self._ledger, photos):
+            # It waits for the photo that it belongs to; the watch brings it again together with that.
+            log.debug("%s of %s waits for its photo", shown(photos[0].path), group.user)
             for photo in photos:
-                self._ledger.photos.advance([photo.id], State.SETTLED, now, group_id=photos[0].id, message="")
-        return len(photos)
+                if photo.message != _NO_PHOTO_YET:
+                    self._ledger.photos.put(photo.id, message=_NO_PHOTO_YET)
+            return []
+        return photos
 
-    async def gone(self, user: str, path: str) -> None:
+    async def gone(self, places: Sequence[tuple[str, str]]) -> None:
         """Note that nothing stands there any more: what had not begun is forgotten."""
-        await anyio.to_thread.run_sync(self._gone, user, path)
+        await anyio.to_thread.run_sync(self._gone, places)
 
-    def _gone(self, user: str, path: str) -> None:
+    def _gone(self, places: Sequence[tuple[str, str]]) -> None:
         with self._ledger.write():
-            self._ledger.homes.left_baseline(user, path)
-            latest = self._ledger.photos.latest(user, path)
-            if latest is not None and latest.state is State.FOUND:
-                self._ledger.photos.forget(latest.id)
-            elif latest is not None and latest.state is State.HELD and not latest.hidden:
-                gone = Refused("file.vanished", f"{shown(path)} of {user} was held, and its owner has taken it away")
-                self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
+            for user, path in places:
+                self._one_gone(user, path)
+
+    def _one_gone(self, user: str, path: str) -> None:
+        self._ledger.homes.left_baseline(user, path)
+        latest = self._ledger.photos.latest(user, path)
+        if latest is not None and latest.state is State.FOUND:
+            self._ledger.photos.forget(latest.id)
+        elif latest is not None and latest.state is State.HELD and not latest.hidden:
+            gone = Refused("file.vanished", f"{shown(path)} of {user} was held, and its owner has taken it away")
+            self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
 
     async def suspicion(self, reason: str) -> None:
         """Note that the watch may have missed something; it looks for itself."""

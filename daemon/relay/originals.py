@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import disk_fault, path_of, told
+from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.opening import directory_below, file_below
+from daemon.files.opening import directory_below, file_below, open_regular
 from daemon.files.publishing import sync_dir
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
     from daemon.files.opening import OpenFile
     from daemon.fingerprint import Fingerprint
@@ -68,6 +69,19 @@ def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | 
         raise
 
 
+def has_bytes(archived: OpenFile, size: int, blake3: bytes, each_block: Callable[[int], None]) -> bool:
+    """Tell whether an open archived file, which was synced here before, has exactly these bytes."""
+    if archived.status.st_size != size:
+        return False
+    try:
+        digest = hash_only_blake3(archived.fd, expected=archived.fingerprint, each_block=each_block)
+    except Transient as error:
+        if error.code == "file.changed":
+            return False
+        raise
+    return bytes.fromhex(digest) == blake3
+
+
 def _make_durable(root: str, path: str, archived: OpenFile) -> None:
     """Sync a file, its name, and the folders on the way to it, which PhotoPrism may have made a moment ago.
 
@@ -98,6 +112,19 @@ def unchanged(root: str, path: str, proved: Fingerprint) -> bool:
             return archived.fingerprint == proved
     except Refused:
         return False
+
+
+def untouched(root: str, photos: Sequence[Photo]) -> set[int]:
+    """Give those photos (by id) whose archived file is, without reading it, still the one that was proved."""
+    found: set[int] = set()
+    with Folders(root) as folders:
+        for photo in photos:
+            folder, _, name = photo.archived_as.rpartition("/")
+            if photo.archive_fingerprint is not None and photo.archived_as:
+                with suppress(Refused), open_regular(folders.below(folder), name) as archived:
+                    if archived.fingerprint == photo.archive_fingerprint:
+                        found.add(photo.id)
+    return found
 
 
 def beside(root: str, main: str, size: int, blake3: bytes) -> tuple[str, Fingerprint] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -12,17 +13,18 @@ import anyio
 import anyio.to_thread
 from blake3 import blake3
 
-from daemon.errors import Refused, RelayError, Transient
-from daemon.files.disks import streams
+from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.names import placed_name
 from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
 from daemon.files.publishing import set_mode
 from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
 from daemon.relay import batch_folder, originals
-from daemon.relay.archive import Finding, Verdict
+from daemon.relay.abreast import threads, together
+from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.room import need_room
 from daemon.relay.subfolders import assign
+from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -52,6 +54,10 @@ class PhotoPrismArchive:
 
     name = "photoprism"
     dated = False
+    by_sha1 = True
+    # Each import costs PhotoPrism something; how large one is is the owner's choice (``watch.batch``).
+    most = sys.maxsize
+    most_bytes = sys.maxsize
 
     def __init__(
         self,
@@ -105,8 +111,15 @@ class PhotoPrismArchive:
             originals.not_emptied(self.root, self._ledger)
         need_room(self._import, size, self._current.settings.relay.min_free)
 
-    async def known(self, photo: Photo) -> Finding:
-        """Tell whether PhotoPrism has an examined photo already, proved by its bytes."""
+    async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
+        """Tell of each whether PhotoPrism has it already, proved by its bytes."""
+        answers = await together(self._known, photos)
+        for answer in answers:
+            if isinstance(answer, RelayError) and concerns_all(answer):
+                raise answer
+        return answers
+
+    async def _known(self, photo: Photo) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
         if photo.role == "side":
             content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
@@ -142,19 +155,13 @@ class PhotoPrismArchive:
 
         data = self._current.settings.nextcloud.data
         into = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras)
-        fill = partial(into, self._workers(), self._under_way)
+        fill = partial(into, threads(self._current.settings, self._import), self._under_way)
         trouble = await anyio.to_thread.run_sync(fill)
         await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
         return trouble
 
-    def _workers(self) -> int:
-        wanted = self._current.settings.relay.workers
-        return wanted if isinstance(wanted, int) else streams(self._import)
-
     def _intend(self, places: dict[int, tuple[str, str]]) -> None:
-        with self._ledger.write():
-            for identity, (subfolder, name) in places.items():
-                self._ledger.photos.put(identity, place=f"{subfolder}/{name}")
+        self._ledger.photos.put_each({one: {"place": f"{folder}/{name}"} for one, (folder, name) in places.items()})
 
     async def _companion(self, photo: Photo) -> bytes | None:
         """Give an archived file's bytes where the originals are not mounted; else nothing, it is copied on the disk.
@@ -163,7 +170,7 @@ class PhotoPrismArchive:
         """
         if self.root:
             return b""
-        if await self._client.lookup(_hex(photo)) is None:
+        if photo.sha1 is None or await self._client.lookup(_hex(photo)) is None:
             return None
         try:
             async with self._client.download(_hex(photo)) as blocks:
@@ -236,8 +243,17 @@ class PhotoPrismArchive:
 
     # -- proof --------------------------------------------------------------------------------------------------
 
-    async def prove(self, group: Sequence[Photo]) -> dict[int, Finding]:
-        """Tell for each member what PhotoPrism and its disk really have."""
+    async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
+        """Tell of each group, for each member, what PhotoPrism and its disk really have."""
+        answers = await together(self._prove_group, groups)
+        for answer in answers:
+            if isinstance(answer, RelayError) and concerns_all(answer):
+                raise answer
+        return answers
+
+    async def _prove_group(self, group: Sequence[Photo]) -> dict[int, Finding]:
+        if self._under_way is not None:
+            self._under_way.take(group[0])
         mains = [photo for photo in group if photo.role == "main"]
         findings = {photo.id: await self._prove_one(photo, thorough=True) for photo in mains}
         proved = [photo for photo in mains if findings[photo.id].verdict is Verdict.PROVED]
@@ -256,6 +272,9 @@ class PhotoPrismArchive:
 
     async def _prove_one(self, photo: Photo, *, thorough: bool) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
+        if photo.sha1 is None:
+            # Examined for another archive: it goes the whole way once more.
+            return Finding(Verdict.ABSENT)
         size = photo.fingerprint.size
         row = await self._client.lookup(_hex(photo))
         if row is None:
@@ -317,11 +336,18 @@ class PhotoPrismArchive:
                 originals.same_bytes, self.root, photo.archived_as, photo.fingerprint.size, photo.blake3 or b""
             )
             return await anyio.to_thread.run_sync(same) is not None
-        row = await self._client.lookup(_hex(photo))
+        row = await self._client.lookup(_hex(photo)) if photo.sha1 else None
         if row is None or not row.in_originals or row.name != photo.archived_as:
             return False
         # The row outlives its file: somebody may have deleted or changed that meanwhile, so it is fetched once more.
         return (await self._prove_by_download(photo, row)).verdict is not Verdict.BROKEN
+
+    def untouched(self, photos: Sequence[Photo]) -> set[int]:
+        """Give those whose file in the originals is, without being read, what was proved."""
+        return originals.untouched(self.root, photos) if self.root else set()
+
+    def give_up(self, photo: Photo) -> None:
+        """Do nothing: nothing is linked into what PhotoPrism owns."""
 
     def durable_after(self, finding: Finding) -> float:
         """Give 0 where we have synced the archived file ourselves, else the time the kernel there may take."""
@@ -371,7 +397,12 @@ def _nobody(event: str, name: str) -> None:
 
 
 def _hex(photo: Photo) -> str:
-    assert photo.sha1 is not None  # noqa: S101  examined photos have their hashes
+    if photo.sha1 is None:
+        raise NeedsPerson(
+            "archive.absent",
+            f"{shown(photo.name)} of {photo.user} was relayed to another archive, not to PhotoPrism",
+            hint="set archive.via to what it was then, or import that archive into PhotoPrism",
+        )
     return photo.sha1.hex()
 
 

@@ -22,11 +22,11 @@ from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
 from daemon.nextcloud.homes import check_data
 from daemon.pauses import BEYOND, pause
-from daemon.relay.archive import of_one_file
-from daemon.relay.batch import described, groups_of
+from daemon.relay.batch import chunks_of_groups, described, groups_of
 from daemon.relay.partners import companions
 from daemon.relay.refreshes import Refreshes
 from daemon.relay.releases import Releases
+from daemon.relay.removals import Removals
 from daemon.relay.telling import Teller
 from daemon.relay.under_way import UnderWay
 from daemon.text import shown, span_in_words
@@ -99,6 +99,7 @@ class Pipeline:
             ledger=ledger,
             current=current,
             release=release,
+            removals=Removals(ledger, current, archive, release),
             teller=self._teller,
             issues=issues,
             stopped=self._stopped,
@@ -229,33 +230,36 @@ class Pipeline:
                     self._ledger.photos.take_up(photo.id, State.SETTLED)
 
     def _open(self) -> Batch | None:
-        """Make a batch of the groups that have waited longest; groups are never parted."""
-        limit = self._current.settings.watch.batch
+        """Make a batch of the groups that have waited longest; groups are never parted.
+
+        Behind a backlog each user's newest come along: nobody waits for the twenty thousand of another, nor for those
+        of his own. And a batch ends before it takes long, as far as that is ours to say.
+        """
+        limit = min(self._current.settings.watch.batch, self._archive.most)
         if self.paused:  # since this round began
             return None
         # One transaction: what changes in this moment is taken out before, or found to have begun.
         with self._ledger.write():
             waiting = self._ledger.photos.settled_first(limit)
+            if len(waiting) == limit > 1:
+                waiting = [*self._ledger.photos.settled_last(limit // 4), *waiting]
+            firsts = [first for first, *_ in self._still_included(groups_of(waiting))]
+            whole = self._ledger.photos.settled_of(one.group_id for one in firsts if one.group_id is not None)
             taken: list[Photo] = []
-            for first, *_ in self._still_included(groups_of(waiting)):
-                group = self._whole(first)
-                if taken and len(taken) + len(group) > limit:
+            size = 0
+            for first in firsts:
+                # Its members may lie far apart in a large folder's listing.
+                group = [first] if first.group_id is None else whole[first.group_id]
+                size += _size(group)
+                if taken and (len(taken) + len(group) > limit or size > self._archive.most_bytes):
                     break
                 taken += group
             if not taken:
                 return None
             batch = self._ledger.batches.open(word(14), self._clock.wall())
-            for photo in taken:
-                self._ledger.photos.put(photo.id, batch_id=batch.id)
+            self._ledger.photos.put_each({photo.id: {"batch_id": batch.id} for photo in taken})
         log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
         return batch
-
-    def _whole(self, first: Photo) -> list[Photo]:
-        """Give the group of a settled photo: its members may lie far apart in a large folder's listing."""
-        if first.group_id is None:
-            return [first]
-        members = self._ledger.photos.of_group(first.group_id)
-        return [photo for photo in members if photo.state is State.SETTLED and photo.batch_id is None]
 
     def _still_included(self, groups: list[list[Photo]]) -> list[list[Photo]]:
         """Leave out, and forget, what belongs to somebody who is not included any more: nothing of it has begun."""
@@ -324,12 +328,14 @@ class Pipeline:
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             settled = await self._that_fits(settled)
             self.under_way.begin(batch.id, "examine", settled)
-        for group in groups_of(settled):
-            left = await self._examine.group(group)
+        for chunk in chunks_of_groups(groups_of(settled)):
+            examined = await self._examine.groups(chunk)
             if self._inspection is not None:
-                await self._inspection.group(left)
-            self.under_way.done(*group)
-            await self._after_failure(group)
+                for left in examined:
+                    await self._inspection.group(left)
+            members = [photo for group in chunk for photo in group]
+            self.under_way.done(*members)
+            await self._after_failures(members)
         groups = groups_of(await self._members(batch, State.EXAMINED))
         albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
         # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
@@ -346,10 +352,10 @@ class Pipeline:
             late = await anyio.to_thread.run_sync(self._companions, new)
             self.under_way.begin(batch.id, "place", [photo for group in new for photo in group])
             trouble = await self._archive.place(batch, [_once(group) for group in new], late)
-        for group in new:
+        for group in new if trouble else ():
             if any(photo.id in trouble for photo in group):
                 await anyio.to_thread.run_sync(self._not_placed, group, trouble)
-                await self._after_failure(group)
+                await self._after_failures(group)
         good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
         await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
         return await self._as(batch, BatchState.PLACED)
@@ -422,16 +428,15 @@ class Pipeline:
                 else:
                     self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
 
-    async def _after_failure(self, group: Sequence[Photo]) -> None:
+    async def _after_failures(self, photos: Sequence[Photo]) -> None:
         """Have the watch look again at what changed, and tell what was refused."""
-        for photo in group:
-            now = await anyio.to_thread.run_sync(self._ledger.photos.get, photo.id)
-            if now is None:
-                continue
+        states = await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id for photo in photos])
+        failed = [identity for identity, state in states.items() if state in _FAILED]
+        for now in await anyio.to_thread.run_sync(self._ledger.photos.get_each, failed):
             if now.state is State.FOUND:
                 await anyio.to_thread.run_sync(self._unless_replaced, now)
                 await self._look_again(now.user, now.path)
-            elif now.state in {State.REFUSED, State.HELD}:
+            else:
                 self._teller.end(now)
 
     def _unless_replaced(self, photo: Photo) -> None:
@@ -476,8 +481,7 @@ class Pipeline:
 
     def _imported(self, batch: Batch, placed: list[Photo], twins: list[Photo]) -> None:
         with self._ledger.write():
-            for photo in placed:
-                self._ledger.photos.put(photo.id, imports=photo.imports + 1)
+            self._ledger.photos.put_each({photo.id: {"imports": photo.imports + 1} for photo in placed})
             self._move(batch, [photo.id for photo in [*placed, *twins]], State.IMPORTED, BatchState.IMPORTED)
 
     async def _prove(self, batch: Batch) -> None:
@@ -494,22 +498,19 @@ class Pipeline:
         settings = self._current.settings
         imported = await self._members(batch, State.IMPORTED)
         self.under_way.begin(batch.id, "confirm", imported)
-        for group in groups_of(imported):
-            rules = settings.users.rules_for(group[0].user)
-            self.under_way.take(group[0])
-            try:
-                await self._confirm.group(
-                    group,
-                    release_after=rules.release_after,
-                    album_user=settings.nextcloud.album.seen_by,
-                    album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
-                )
-            except RelayError as error:
-                if not of_one_file(error):
-                    raise
-                await anyio.to_thread.run_sync(self._group_waits, group, error)
-            self.under_way.done(*group)
-            await self._after_failure(group)
+        for chunk in chunks_of_groups(groups_of(imported)):
+            errors = await self._confirm.groups(
+                chunk,
+                release_after=lambda user: settings.users.rules_for(user).release_after,
+                album_user=settings.nextcloud.album.seen_by,
+                album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
+            )
+            for group, error in zip(chunk, errors, strict=True):
+                if error is not None:
+                    await anyio.to_thread.run_sync(self._group_waits, group, error)
+            members = [photo for group in chunk for photo in group]
+            self.under_way.done(*members)
+            await self._after_failures(members)
             self._wake.set()
 
     async def _say_only(self) -> None:
@@ -520,6 +521,7 @@ class Pipeline:
                 log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
 
 
+_FAILED = frozenset({State.FOUND, State.REFUSED, State.HELD})
 _WITH_BATCH = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 

@@ -226,7 +226,7 @@ class Refresh:
 def finish(ledger: Ledger, ids: Sequence[int], now: float) -> None:
     """Write down that photos have gone all their way, but for those put back meanwhile. Blocking."""
     with ledger.write():
-        found = [photo for one in ids if (photo := ledger.photos.get(one))]
+        found = ledger.photos.get_each(ids)
         ledger.photos.advance([photo.id for photo in found if photo.state is State.RELEASED], State.DONE, now)
 
 

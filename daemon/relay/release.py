@@ -10,17 +10,24 @@ import logging
 import os
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
-from daemon.files.faults import path_of, told
+from daemon.files.faults import changed, path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import MOST_NAMES, kept_name
 from daemon.files.opening import directory_below, file_below, look
 from daemon.files.publishing import made_dirs, own_like, rename_noreplace, sync_dir
-from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
+from daemon.files.releasing import (
+    hide,
+    move_hidden_to,
+    new_hidden_name,
+    put_back,
+    second_name,
+    unlink_hidden,
+)
 from daemon.files.settling import Where, settle_hidden
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
@@ -28,7 +35,7 @@ from daemon.nextcloud.homes import check_data
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from contextlib import AbstractContextManager
 
     from daemon.clock import Clock
@@ -84,6 +91,12 @@ class Release:
         rules = self._current.settings.users.rules_for(photo.user)
         included = self._current.settings.users.decision(photo.user) == "include"
         after = rules.after if included and not await anyio.to_thread.run_sync(self._is_put_back, photo) else "keep"
+        if after != "delete" and await anyio.to_thread.run_sync(self._is_linked, photo):
+            raise Transient(
+                "archive.linked",
+                f"{shown(photo.name)} of {photo.user} stays after all, but the archive's copy is the same file under a"
+                " second name; it is brought again as a file of its own",
+            )
         await anyio.to_thread.run_sync(partial(self._ledger.photos.put, photo.id, after=after))
         note = _DEEDS[after]
         try:
@@ -104,7 +117,14 @@ class Release:
 
     def _is_put_back(self, photo: Photo) -> bool:
         """Tell whether somebody has asked for these bytes to stay there, while they came a second time."""
-        return self._ledger.photos.put_back(photo.user, photo.path, photo.blake3 or b"")
+        return (photo.user, photo.path, photo.blake3) in self._ledger.photos.put_back([photo.blake3 or b""])
+
+    def _is_linked(self, photo: Photo) -> bool:
+        """Tell whether the archive's copy is the original itself, under a second name."""
+        with suppress(Refused), self._home_folder(photo) as folder:
+            found = look(folder, photo.name)
+            return found is not None and self.linked(folder, photo, found)
+        return False
 
     def recover(self, restore: Callable[[Photo], None]) -> None:
         """After a crash: find every original that may be hidden, and give it its name back or see its release done.
@@ -128,11 +148,15 @@ class Release:
         with self._home_folder(photo) as folder:
             hidden, fingerprint = self._hide(folder, photo)
             try:
+                found = look(folder, hidden)
+                linked = found is not None and self.linked(folder, photo, found)
                 # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
-                unlink_hidden(folder, hidden, fingerprint)
+                left = unlink_hidden(folder, hidden, fingerprint, linked=linked)
             except RelayError:
                 self._show(folder, hidden, photo)
                 raise
+            if linked:
+                self._ledger.photos.put(photo.id, archive_fingerprint=left)
 
     # -- after: archive -----------------------------------------------------------------------------------------
 
@@ -177,7 +201,7 @@ class Release:
         except RelayError as error:
             if look(folder, hidden) is None:  # else putting back failed too: the next try begins with it
                 self._ledger.photos.put(photo.id, hidden="")
-            if error.code == "file.changed":
+            if error.code == "file.changed" and not self._is_linked(photo):
                 raise Refused(
                     "file.replaced", "another file has its name now, which goes its own way", **error.context
                 ) from error
@@ -192,28 +216,49 @@ class Release:
         if found is None:
             raise Refused("file.vanished", "its owner has removed or renamed it meanwhile")
         now = Fingerprint.of(found)
-        self._not_the_archive_itself(photo, found)
+        linked = self.linked(folder, photo, found)
         if now == photo.fingerprint:
             return now
         if photo.fingerprint.renamed(now):
             with file_below(folder, photo.name) as source:
                 if bytes.fromhex(hash_only_blake3(source.fd, expected=now)) == photo.blake3:
                     return now
+        if linked:
+            # The archive's copy has changed with it: the next try finds that, and the photo is brought again.
+            raise changed(path_of(folder, photo.name), why="since it was proved")
         raise Refused("file.replaced", "another file has its name now, which goes its own way")
 
-    def _not_the_archive_itself(self, photo: Photo, found: os.stat_result) -> None:
-        """Raise where the original and the archive's copy are one file: a folder mounted or configured twice."""
+    def linked(self, folder: int, photo: Photo, found: os.stat_result) -> bool:
+        """Tell whether the archive's copy is the original itself under a second name, so that this one may go.
+
+        ``folder`` is the original's, open, and ``found`` what stands in it. Raises ``NeedsPerson`` where both are one
+        name seen twice (a folder mounted or configured twice), ``Transient`` where the archive's name is gone: asked
+        after the original was hidden, that would be the same. Blocking.
+        """
         before, root = photo.archive_fingerprint, self._archive.root
         if before is None or not root or before.inode != Fingerprint.of(found).inode:
-            return
-        with suppress(Refused), file_below(root, photo.archived_as) as archived:
-            if os.path.samestat(archived.status, found):
-                raise NeedsPerson(
-                    "archive.itself",
-                    f"{shown(photo.path)} of {photo.user} and the archive's {shown(photo.archived_as)} are one and the"
-                    " same file; it is kept",
-                    hint="see that the archive's folder is not a watched one too, mounted or linked twice",
-                )
+            return False
+        parent, _, name = photo.archived_as.rpartition("/")
+        try:
+            with directory_below(root, parent) as ours:
+                archived = look(ours, name)
+                second = archived is not None and second_name(archived, found, ours, folder)
+        except Refused:
+            archived, second = None, False
+        if archived is None or Fingerprint.of(archived).inode != before.inode:
+            raise Transient(
+                "archive.broken",
+                f"the archive's {shown(photo.archived_as)} of {shown(photo.path)} of {photo.user} has gone; it is kept",
+                hint="see whether somebody deletes or changes files in the archive's folder",
+            )
+        if not second and os.path.samestat(archived, found):
+            raise NeedsPerson(
+                "archive.itself",
+                f"{shown(photo.path)} of {photo.user} and the archive's {shown(photo.archived_as)} are one and the"
+                " same file; it is kept",
+                hint="see that the archive's folder is not a watched one too, mounted or linked twice",
+            )
+        return second
 
     def _show(self, folder: int, hidden: str, photo: Photo) -> None:
         """Give a hidden original its name back after a failure; its hidden name stays known where that fails too."""
@@ -382,17 +427,39 @@ class Release:
     # -- the end ------------------------------------------------------------------------------------------------
 
     def _released(self, photo: Photo, after: str, note: str) -> None:
+        self.released([photo], after, {photo.id: note}, {})
+
+    def released(
+        self, photos: Sequence[Photo], after: str, notes: dict[int, str], left: dict[int, Fingerprint]
+    ) -> None:
+        """Write down that these originals were let go by one rule, all in one step; ``notes`` are by id.
+
+        ``left`` has the archived files' fingerprints where letting the original go has changed them.
+        """
         now = self._clock.wall()
-        with self._ledger.write():
-            self._ledger.photos.advance([photo.id], State.RELEASED, now, note, hidden="", after=after)
-            deed = "left alone" if note.startswith(_NOTHING) else _DEEDS.get(after, "removed")
-            self._ledger.audit.note(now, deed, photo_id=photo.id, user=photo.user, path=photo.path, note=note)
+        rows: dict[int, dict[str, Any]] = {}
+        folders: dict[tuple[str, str], list[int]] = {}
+        for photo in photos:
+            rows[photo.id] = {"hidden": "", "after": after}
+            if left:
+                rows[photo.id]["archive_fingerprint"] = left.get(photo.id, photo.archive_fingerprint)
             if self._occ is not None and after in {"delete", "archive"}:
-                self._ledger.jobs.add("user", photo.user, photo.directory, now, [photo.id])
+                folders.setdefault((photo.user, photo.directory), []).append(photo.id)
                 if after == "archive":
                     rules = self._current.settings.users.rules_for(photo.user)
-                    folder = aside(photo, rules.archived).rpartition("/")[0]
-                    self._ledger.jobs.add("user", photo.user, folder, now, [photo.id])
+                    to = aside(photo, rules.archived).rpartition("/")[0]
+                    folders.setdefault((photo.user, to), []).append(photo.id)
+        with self._ledger.write():
+            self._ledger.photos.advance_each(rows, State.RELEASED, now, notes)
+            self._ledger.audit.note_each(
+                now, [(photo.id, _deed(notes[photo.id], after), notes[photo.id]) for photo in photos]
+            )
+            for (user, folder), ids in folders.items():
+                self._ledger.jobs.add("user", user, folder, now, ids)
+
+
+def _deed(note: str, after: str) -> str:
+    return "left alone" if note.startswith(_NOTHING) else _DEEDS.get(after, "removed")
 
 
 def aside(photo: Photo, archived: str) -> str:

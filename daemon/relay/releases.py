@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.relay.release import Release
+    from daemon.relay.removals import Removals
     from daemon.relay.telling import Teller
     from daemon.wake import Wake
 
@@ -43,6 +44,7 @@ class Releases:
         ledger: Ledger,
         current: Current,
         release: Release,
+        removals: Removals,
         teller: Teller,
         issues: Issues,
         stopped: Callable[[], bool],
@@ -52,6 +54,7 @@ class Releases:
         self._ledger = ledger
         self._current = current
         self._release = release
+        self._removals = removals
         self._teller = teller
         self._issues = issues
         self._stopped = stopped
@@ -75,15 +78,29 @@ class Releases:
     async def round(self, photos: list[Photo]) -> None:
         """Let these originals go; once Nextcloud itself has failed, it is asked for no other in this round."""
         fault: RelayError | None = None
+        gone = await self._removed(photos)
         for photo in photos:
             if self._stopped():
                 return
+            if photo.id in gone:
+                continue
             if fault is not None and self._current.settings.users.rules_for(photo.user).after in {"trash", "tag"}:
                 await anyio.to_thread.run_sync(self._waits, photo, fault)
                 continue
             error = await self.one(photo)
             if error is not None and of_nextcloud_itself(error):
                 fault = error
+
+    async def _removed(self, photos: list[Photo]) -> set[int]:
+        """Let go, all at once, what is simply deleted; give the ids. What stands in the way is told one by one."""
+        try:
+            gone = await anyio.to_thread.run_sync(self._removals.remove, photos)
+        except RelayError as error:
+            log.debug("originals are let go one by one: %s", error)
+            return set()
+        if gone:
+            self._issues.clear("release")
+        return gone
 
     async def one(self, photo: Photo) -> RelayError | None:
         """Let one original go; give what kept it, which is written down by then."""
@@ -101,7 +118,10 @@ class Releases:
             await anyio.to_thread.run_sync(self._bring_again, photo, error)
         except RelayError as raised:
             error = raised
-            await self._not_released(photo, error)
+            if error.code == "archive.linked":
+                await anyio.to_thread.run_sync(self._bring_again, photo, error)
+            else:
+                await self._not_released(photo, error)
         except Exception as fault:
             said = in_words(fault, f"releasing {shown(photo.name)} of {photo.user}, in")
             if said is None:
@@ -145,6 +165,7 @@ class Releases:
 
     def _bring_again(self, photo: Photo, error: RelayError) -> None:
         now = self._clock.wall()
+        self._removals.archive.give_up(photo)
         with self._ledger.write():
             self._ledger.photos.leave_batch([photo.id])
             self._ledger.photos.wait([photo.id], State.SETTLED, error, now, now + pause(photo.attempts))

@@ -213,10 +213,7 @@ class Service:
         told = ""
         stuck_since: float | None = None
         while True:
-            counts = await anyio.to_thread.run_sync(self._ledger.photos.counts)
-            jobs = await anyio.to_thread.run_sync(self._ledger.jobs.pending)
-            blocked = await anyio.to_thread.run_sync(self._blocked)
-            moving = await anyio.to_thread.run_sync(self._moving, counts, jobs, blocked)
+            counts, jobs, blocked, moving = await anyio.to_thread.run_sync(self._at_once)
             if not self._watch.status().pending:
                 moving[State.FOUND.value] = 0  # side files that wait for their photo
             fresh_jobs = [job for job in jobs if not job.code]
@@ -234,6 +231,12 @@ class Service:
                 told = words
                 await say(words)
             await self._clock.sleep(0.2)
+
+    def _at_once(self) -> tuple[dict[str, int], Sequence[Job], bool, dict[str, int]]:
+        """Give counts, jobs, and what of them can move, all of one moment: photos go on while one asks."""
+        with self._ledger.write():
+            counts, jobs, blocked = self._ledger.photos.counts(), self._ledger.jobs.pending(), self._blocked()
+            return counts, jobs, blocked, self._moving(counts, jobs, blocked)
 
     def _blocked(self) -> bool:
         """Tell whether a batch waits for the archive, or is being tried once more just now."""

@@ -73,11 +73,11 @@ class Sink(Protocol):
     async def found(self, files: list[Found]) -> set[tuple[str, str]]:
         """Take note of files and say which of them, as ``(user, path)``, are to be relayed."""
 
-    async def settled(self, group: SettledGroup) -> None:
-        """Take over a group that has come to rest."""
+    async def settled(self, groups: Sequence[SettledGroup]) -> None:
+        """Take over groups of one folder that have come to rest."""
 
-    async def gone(self, user: str, path: str) -> None:
-        """Take note that no such file stands there any more."""
+    async def gone(self, places: Sequence[tuple[str, str]]) -> None:
+        """Take note that nothing stands any more at these places, each a user and a path."""
 
     async def suspicion(self, reason: str) -> None:
         """Take note that changes may have been missed; the watch looks for them itself."""

@@ -162,7 +162,7 @@ class Ripener:
         looked = await to_thread.run_sync(self._look, directory, due, limiter=self._limiter)
         ready = [one for one in due if await self._is_unchanged(one, looked[one.key])]
         asked = await self._ask(directory, ready)
-        handed = 0
+        handed: list[SettledGroup] = []
         user, folder = directory[0], below(directory[1], self.rules.folders.get(directory[0], ()))
         for one in ready:
             if asked.get(one.key) or not self.settler.take(one) or folder is None:
@@ -170,9 +170,10 @@ class Ripener:
             prefix = f"{directory[1]}/" if directory[1] else ""
             members = tuple(Found(user, prefix + name, fingerprint) for name, fingerprint in one.members)
             sides_only = not any(self.rules.is_main(name) for name, _ in one.members)
-            await self._sink.settled(SettledGroup(user, folder, directory[1], members, sides_only))
-            handed += 1
-        return handed
+            handed.append(SettledGroup(user, folder, directory[1], members, sides_only))
+        for start in range(0, len(handed), self.options.chunk):
+            await self._sink.settled(handed[start : start + self.options.chunk])
+        return len(handed)
 
     def _look(self, directory: Key, due: list[Due[Key]]) -> dict[str, _Looked]:
         path = f"{directory[0]}/files/{directory[1]}".rstrip("/")
@@ -204,7 +205,7 @@ class Ripener:
                 # A mount that has gone away takes no photo with it.
                 if await self._there():
                     self.settler.gone(due.directory, name)
-                    await self._sink.gone(user, prefix + name)
+                    await self._sink.gone([(user, prefix + name)])
                 else:
                     await self._clock.sleep(1.0)
             elif found != before:

@@ -381,7 +381,7 @@ class Watch:
         if gone and await self._there():
             for place in gone:
                 self._ripener.settler.gone((place.user, place.directory), place.name)
-                await self._sink.gone(place.user, place.path)
+            await self._sink.gone([(place.user, place.path) for place in gone])
 
     async def _take_in(self, present: list[tuple[Place, Found]]) -> None:
         closed = await to_thread.run_sync(self._closed, [place for place, _ in present], limiter=self._limiter)

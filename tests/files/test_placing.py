@@ -96,7 +96,7 @@ def test_between_two_bind_mounts_of_one_disk_it_is_still_shared(mounted: Callabl
     try:
         assert copy(tmp_path / "bound" / "x.jpg", folder / "y.jpg").method == "reflink"
         with file_below(str(tmp_path / "bound"), "x.jpg") as opened, directory_below(str(folder), "") as dir_fd:
-            assert link_into(opened.fd, dir_fd, "z.jpg", mode=0o644) is None
+            assert link_into(opened.fd, dir_fd, "z.jpg", mode=0o644, expected=opened.fingerprint, sync=True) is None
     finally:
         unmount(tmp_path / "bound")
 
@@ -192,21 +192,70 @@ def test_what_stops_a_copy_leaves_no_half_file(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["a.jpg"]
 
 
-def test_a_link_gives_the_new_baseline(filesystem: Path) -> None:
+@pytest.mark.parametrize("sync", [False, True])
+def test_a_link_gives_the_new_baseline(filesystem: Path, sync: bool) -> None:
     source = filesystem / "a.jpg"
     source.write_bytes(DATA)
-    source.chmod(0o644)
+    source.chmod(0o640)
     before = Fingerprint.of(source.stat())
     with file_below(str(filesystem), "a.jpg") as opened, directory_below(str(filesystem), "") as dir_fd:
-        placed = link_into(opened.fd, dir_fd, "b.jpg", mode=0o664)
+        placed = link_into(opened.fd, dir_fd, "b.jpg", mode=0o664, expected=before, sync=sync)
         assert placed is not None
+        assert placed.method == "link"
         assert placed.fingerprint == Fingerprint.of(source.stat()) == Fingerprint.of((filesystem / "b.jpg").stat())
         assert before.renamed(placed.fingerprint)
-        with pytest.raises(FileExistsError):
-            link_into(opened.fd, dir_fd, "b.jpg", mode=0o664)
-        source.chmod(0o600)
-        assert link_into(opened.fd, dir_fd, "c.jpg", mode=0o664) is None
+        assert (filesystem / "b.jpg").stat().st_mode & 0o7777 == 0o664, "as a copy would have it"
     assert sorted(path.name for path in filesystem.iterdir()) == ["a.jpg", "b.jpg"]
+
+
+def link(folder: Path, name: str = "b.jpg") -> Placed | None:
+    with file_below(str(folder), "a.jpg") as opened, directory_below(str(folder), "") as dir_fd:
+        return link_into(opened.fd, dir_fd, name, mode=0o664, expected=opened.fingerprint, sync=False)
+
+
+def test_a_name_that_is_taken_is_not_linked_over(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(DATA)
+    (tmp_path / "b.jpg").write_bytes(b"another")
+    with pytest.raises(FileExistsError):
+        link(tmp_path)
+    assert (tmp_path / "b.jpg").read_bytes() == b"another"
+    assert (tmp_path / "a.jpg").stat().st_nlink == 1
+
+
+def test_a_file_with_two_names_already_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(DATA)
+    os.link(tmp_path / "a.jpg", tmp_path / "other.jpg")
+    assert link(tmp_path) is None
+
+
+def test_a_file_that_somebody_has_open_for_writing_is_copied(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(DATA)
+    with (tmp_path / "a.jpg").open("r+b"):
+        assert link(tmp_path) is None
+    with (tmp_path / "a.jpg").open("rb"):
+        assert link(tmp_path) is not None
+
+
+def test_a_file_of_another_owner_or_group_is_copied(tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, to give files away")
+    (tmp_path / "a.jpg").write_bytes(DATA)
+    os.chown(tmp_path / "a.jpg", 33, -1)
+    assert link(tmp_path) is None
+    os.chown(tmp_path / "a.jpg", 0, 33)
+    assert link(tmp_path) is None
+    os.chown(tmp_path, 0, 33)
+    tmp_path.chmod(0o2775)
+    assert link(tmp_path) is not None, "a copy would belong to the folder's group"
+
+
+def test_what_was_written_to_since_is_not_linked(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(DATA)
+    with file_below(str(tmp_path), "a.jpg") as opened, directory_below(str(tmp_path), "") as dir_fd:
+        (tmp_path / "a.jpg").write_bytes(DATA + b"more")
+        with pytest.raises(Transient, match="since it was examined"):
+            link_into(opened.fd, dir_fd, "b.jpg", mode=0o664, expected=opened.fingerprint, sync=False)
+    assert not (tmp_path / "b.jpg").exists()
 
 
 def test_a_link_is_made_of_the_open_file_not_of_its_name(tmp_path: Path) -> None:
@@ -214,7 +263,8 @@ def test_a_link_is_made_of_the_open_file_not_of_its_name(tmp_path: Path) -> None
     with file_below(str(tmp_path), "a.jpg") as opened:
         (tmp_path / "a.jpg").rename(tmp_path / "moved.jpg")
         (tmp_path / "a.jpg").write_bytes(b"another")
-        link_into(opened.fd, opened.dir_fd, "b.jpg", mode=0o644)
+        now = Fingerprint.of(os.fstat(opened.fd))
+        link_into(opened.fd, opened.dir_fd, "b.jpg", mode=0o644, expected=now, sync=True)
     assert (tmp_path / "b.jpg").read_bytes() == b"examined"
 
 

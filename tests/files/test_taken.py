@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from daemon.files import exif
 from daemon.files.exiftool import ask_exiftool, find_exiftool
 from daemon.files.named_dates import date_in_name
 from daemon.files.taken import Taken, content_identifier, taken_at
@@ -298,3 +299,33 @@ def test_files_read_at_the_same_time_do_not_mix(tmp_path: Path) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert list(pool.map(year_of, paths * 20)) == [int(path.stem) for path in paths] * 20
+
+
+TEXTS = st.sampled_from(["2024:05:06 07:08:09", "2023:01:02 03:04:05", "", "x", "+02:00", "    :  :  ", "2024"])
+FOUR = ("DateTimeOriginal", "DateTimeDigitized", "DateTime", "OffsetTimeOriginal")
+
+
+@given(st.data())
+def test_the_short_way_to_the_date_says_what_exifread_says(data: st.DataObject) -> None:
+    """Whatever the tags; and where bytes are broken, it never says another date than exifread."""
+    inner = data.draw(st.dictionaries(st.sampled_from([ORIGINAL, DIGITIZED, OFFSET_ORIGINAL, 0x9010]), TEXTS))
+    whole = bytearray(photo(exif=dict(inner), image=dict(data.draw(st.dictionaries(st.just(DATE_TIME), TEXTS)))))
+    broken = data.draw(st.lists(st.tuples(st.integers(0, min(len(whole), 400) - 1), st.integers(0, 255)), max_size=3))
+    for at, byte in broken:
+        whole[at] = byte
+    fd = os.memfd_create("photo")
+    try:
+        os.write(fd, whole)
+        quick, full = exif.dates(fd), exif.exif_tags(fd)
+    finally:
+        os.close(fd)
+    for name in FOUR:
+        mine, theirs = (exif.text_of(tags, f"EXIF {name}", f"Image {name}") for tags in (quick, full))
+        assert mine == theirs or (broken and "" in {mine, theirs})
+
+
+def test_the_date_of_a_camera_is_read_the_short_way(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(photo(exif={ORIGINAL: "2024:05:06 07:08:09", OFFSET_ORIGINAL: "+02:00"}))
+    with (tmp_path / "x").open("rb") as file:
+        found = exif.dates(file.fileno())
+    assert found == {"EXIF DateTimeOriginal": "2024:05:06 07:08:09\0", "EXIF OffsetTimeOriginal": "+02:00\0"}

@@ -103,8 +103,8 @@ def test_a_batch_that_waits_says_since_when_and_forgets_it_when_it_moves(ledger:
 
 def test_a_content_is_known_where_it_was_last_proved(ledger: Ledger) -> None:
     assert ledger.contents.find(b"b3") is None
-    ledger.contents.proved(Content(b"b3", 5, "2026/a.jpg", 1))
-    ledger.contents.proved(Content(b"b3", 5, "2026/b.jpg", 2))
+    ledger.contents.proved([Content(b"b3", 5, "2026/a.jpg", 1)])
+    ledger.contents.proved([Content(b"b3", 5, "2026/b.jpg", 2)])
     found = ledger.contents.find(b"b3")
     assert found == Content(b"b3", 5, "2026/b.jpg", 1), "it belongs to whoever brought it first"
 

@@ -147,12 +147,9 @@ def test_a_twin_is_the_one_that_brings_the_same_bytes_just_now(ledger: Ledger, s
     bringer = put(ledger, state, "Camera/a.jpg", blake3=b"same", user="bob")
     put(ledger, state, "Camera/b.jpg", blake3=b"same", duplicate_of=bringer)
     other = put(ledger, State.EXAMINED, "Camera/d.jpg", blake3=b"other")
-    twin = ledger.photos.twin(get(ledger, mine))
-    assert twin is not None
-    assert twin.id == bringer
+    assert ledger.photos.bringing([b"same", b"none"]) == {b"same": [mine, bringer]}
     ledger.photos.put(mine, duplicate_of=bringer)
-    assert ledger.photos.twin(get(ledger, bringer)) is None, "two are not each other's duplicate"
-    assert ledger.photos.twin(get(ledger, other)) is None
+    assert ledger.photos.bringing([b"same", b"other"]) == {b"same": [bringer], b"other": [other]}
 
 
 def test_a_twin_that_waits_with_its_batch_counts_and_one_that_waits_alone_does_not(ledger: Ledger) -> None:
@@ -160,19 +157,16 @@ def test_a_twin_that_waits_with_its_batch_counts_and_one_that_waits_alone_does_n
     first = put(ledger, State.PLACED, "Camera/a.jpg", blake3=b"same", batch_id=batch.id)
     ledger.photos.wait([first], State.PLACED, Transient("a.b", "x"), NOW, NOW)
     mine = put(ledger, State.EXAMINED, "Camera/c.jpg", blake3=b"same")
-    twin = ledger.photos.twin(get(ledger, mine))
-    assert twin is not None
-    assert twin.id == first
+    assert ledger.photos.bringing([b"same"]) == {b"same": [first, mine]}
     ledger.photos.leave_batch([first])
-    assert ledger.photos.twin(get(ledger, mine)) is None
+    assert ledger.photos.bringing([b"same"]) == {b"same": [mine]}
 
 
 def test_put_back_is_for_that_user_that_place_and_those_bytes(ledger: Ledger) -> None:
     put(ledger, State.RESTORED, blake3=b"same")
-    assert ledger.photos.put_back("alice", "Camera/x.jpg", b"same")
-    assert not ledger.photos.put_back("alice", "Camera/x.jpg", b"other")
-    assert not ledger.photos.put_back("bob", "Camera/x.jpg", b"same")
-    assert not ledger.photos.put_back("alice", "Camera/y.jpg", b"same")
+    put(ledger, State.DONE, "Camera/y.jpg", blake3=b"same")
+    assert ledger.photos.put_back([b"same", b"other"]) == {("alice", "Camera/x.jpg", b"same")}
+    assert ledger.photos.put_back([b"other"]) == set()
 
 
 def test_due_are_those_whose_time_has_come_but_for_those_that_wait_with_their_batch(ledger: Ledger) -> None:
@@ -239,13 +233,18 @@ def test_troubles_come_once_each_with_how_many_and_since_when(ledger: Ledger) ->
 
 # How a query finds its rows matters at a million photos.
 QUERIES: dict[str, Any] = {
-    "twin": lambda photos, photo: photos.twin(photo),
+    "bringing": lambda photos, _: photos.bringing([b"same"]),
     "latest": lambda photos, _: photos.latest("alice", "Camera/x.jpg"),
-    "put_back": lambda photos, _: photos.put_back("alice", "Camera/x.jpg", b"same"),
+    "put_back": lambda photos, _: photos.put_back([b"same"]),
+    "stayed": lambda photos, _: photos.stayed([b"same"]),
+    "get_each": lambda photos, _: photos.get_each([1, 2]),
+    "states": lambda photos, _: photos.states([1, 2]),
     "releasable": lambda photos, _: photos.releasable(NOW, 10),
     "due": lambda photos, _: photos.due(NOW),
     "next_due": lambda photos, _: photos.next_due(),
     "settled_first": lambda photos, _: photos.settled_first(10),
+    "settled_last": lambda photos, _: photos.settled_last(10),
+    "settled_of": lambda photos, _: photos.settled_of([1, 2]),
     "archived_beside": lambda photos, _: photos.archived_beside("alice", "Camera", "x"),
     "of_batch": lambda photos, _: photos.of_batch(1),
     "of_group": lambda photos, _: photos.of_group(1),

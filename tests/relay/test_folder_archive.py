@@ -10,7 +10,8 @@ import pytest
 from daemon.demo.samples import live_pair
 from daemon.files import placing
 from daemon.ledger.model import State
-from tests.relay.world import FOLDER, MTIME, TAKEN, World, shot
+from daemon.relay.folder_place import FolderPlace
+from tests.relay.world import FOLDER, MTIME, TAKEN, World, never_linked, shot
 
 if TYPE_CHECKING:
     from tests.relay.conftest import MakeWorld
@@ -147,6 +148,7 @@ async def test_a_full_disk_is_a_sentence_and_everything_stays(world: World) -> N
 async def test_a_disk_that_fills_up_while_copying_leaves_nothing_half_made(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    never_linked(monkeypatch)
     calls, copy = 0, placing._copy
 
     def full(source: int, target: int, size: int, each_block: Any) -> Any:
@@ -182,8 +184,10 @@ async def test_a_killed_run_leaves_nothing_over_and_nothing_twice(
         raise KilledError
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.archive, "_publish" if point == "copied" else "_still", killed)
-        patch.setattr(world.pipeline, "_move" if point == "published" else "_not_placed", killed)
+        if point == "copied":
+            patch.setattr(FolderPlace, "_publish", killed)
+        else:
+            patch.setattr(world.pipeline, "_move", killed)
         batch = world.pipeline._open()
         assert batch is not None
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - out of a thread
@@ -223,6 +227,7 @@ async def test_a_link_in_the_archive_is_not_followed(world: World) -> None:
 
 
 async def test_a_file_changed_while_it_is_copied_settles_anew(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    never_linked(monkeypatch)
     copy = placing.copy_into
     changed: list[bool] = []
 
@@ -232,7 +237,7 @@ async def test_a_file_changed_while_it_is_copied_settles_anew(world: World, monk
             world.put("alice", f"{FOLDER}/IMG_1.jpg", shot(7))
         return copy(*arguments, **more)
 
-    monkeypatch.setattr("daemon.relay.folder_archive.copy_into", change_first)
+    monkeypatch.setattr("daemon.relay.folder_place.copy_into", change_first)
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     await world.relay()
     assert world.looked_again == [("alice", f"{FOLDER}/IMG_1.jpg")]

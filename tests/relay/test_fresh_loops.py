@@ -38,6 +38,7 @@ async def test_a_slow_release_does_not_make_the_other_loop_spin(
         await go_on.wait()
         return await release(photo)
 
+    world.one_by_one(monkeypatch)
     monkeypatch.setattr(world.release, "photo", slow)
     photos = await world.deliver("alice", {f"{FOLDER}/IMG_{n}.jpg": shot(n) for n in (1, 2)})
     async with world.running():
@@ -73,6 +74,7 @@ async def test_a_release_is_tried_again_while_an_import_is_slow(
 
     monkeypatch.setattr(world.archive, "take_in", slow)
     monkeypatch.setattr(world.archive, "still", away)
+    world.one_by_one(monkeypatch)
     [first] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     async with world.running():
         await world.until(lambda: world.photo(first).state is State.WAITING)

@@ -82,3 +82,30 @@ async def test_a_film_that_does_not_fit_waits_alone(make_world: MakeWorld, monke
         free = 1_000_000
         await world.later(301)
         await world.until(lambda: world.photo(photos[0]).state is State.DONE, 5)
+
+
+async def test_a_newcomer_overtakes_a_backlog(make_world: MakeWorld) -> None:
+    """A user's own new photo as well as another user's; and the oldest are not left behind either."""
+    world = await make_world("folder", **OFF, watch={"batch": 8})
+    many = await world.deliver("alice", {f"{FOLDER}/A{n:02}.jpg": shot(n) for n in range(40)})
+    [bobs] = await world.deliver("bob", {f"{FOLDER}/new.jpg": shot(98)})
+    [own] = await world.deliver("alice", {f"{FOLDER}/new.jpg": shot(99)})
+    batch = world.pipeline._open()
+    assert batch is not None
+    members = {photo.id for photo in world.ledger.photos.of_batch(batch.id)}
+    assert len(members) == 8
+    assert {bobs.id, own.id} <= members
+    assert members - {bobs.id, own.id} == {photo.id for photo in many[:6]}
+    await world.relay()
+    assert all(world.photo(photo).state is State.DONE for photo in [*many, bobs, own])
+
+
+async def test_a_batch_ends_before_its_bytes_take_long(make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch) -> None:
+    world = await make_world("folder", **OFF)
+    monkeypatch.setattr(world.archive, "most_bytes", 300_000)
+    films = await world.deliver("alice", {f"{FOLDER}/A{n}.jpg": shot(n, 200_000) for n in range(3)})
+    batch = world.pipeline._open()
+    assert batch is not None
+    assert [photo.id for photo in world.ledger.photos.of_batch(batch.id)] == [films[0].id], "one at least"
+    await world.relay()
+    assert all(world.photo(photo).state is State.DONE for photo in films)

@@ -58,7 +58,7 @@ async def test_a_new_upload_under_a_name_of_the_baseline_is_new(world: World) ->
 async def test_after_one_of_the_baseline_is_gone_even_its_inode_may_come_again(world: World) -> None:
     found = world.put("alice", PATH, shot(1))
     await take_note(world)
-    await world.intake.gone("alice", PATH)
+    await world.intake.gone([("alice", PATH)])
     assert await world.intake.found([found]) == {("alice", PATH)}
 
 
@@ -177,7 +177,7 @@ async def test_a_new_upload_under_the_name_of_one_in_flight_is_a_row_of_its_own(
 
 async def test_what_vanishes_before_it_settled_is_forgotten(world: World) -> None:
     await world.intake.found([world.put("alice", PATH, shot(1))])
-    await world.intake.gone("alice", PATH)
+    await world.intake.gone([("alice", PATH)])
     assert world.ledger.photos.latest("alice", PATH) is None
 
 

@@ -13,7 +13,7 @@ from daemon.errors import NeedsPerson, Transient
 from daemon.files import placing
 from daemon.ledger.model import BatchState, State
 from daemon.relay import batch_folder
-from tests.relay.world import FOLDER, World, shot
+from tests.relay.world import FOLDER, World, never_linked, shot
 
 if TYPE_CHECKING:
     from daemon.ledger.model import Photo
@@ -319,6 +319,7 @@ async def test_what_is_held_at_its_release_is_told(
     async def no(_: Any) -> bool:
         raise NeedsPerson("some.fault", "a person must look")
 
+    world.one_by_one(monkeypatch)
     monkeypatch.setattr(world.release, "photo", no)
     with world.bus.listen() as heard:
         async with world.running():
@@ -345,6 +346,7 @@ async def test_events_are_told_from_the_loop_alone(folder_world: World, monkeypa
             raise Transient("disk.error", "not now")
         return await real(photo)
 
+    world.one_by_one(monkeypatch)
     monkeypatch.setattr(world.release, "photo", first_fails)
     [photo] = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(1)})
     async with world.running():
@@ -358,6 +360,7 @@ async def test_a_member_that_cannot_be_copied_now_takes_its_group_along(
     folder_world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     world = folder_world
+    never_linked(monkeypatch)
     copy = placing.copy_into
 
     def fail(*arguments: Any, **more: Any) -> Any:
@@ -365,13 +368,13 @@ async def test_a_member_that_cannot_be_copied_now_takes_its_group_along(
             raise Transient("disk.error", "one bad sector")
         return copy(*arguments, **more)
 
-    monkeypatch.setattr("daemon.relay.folder_archive.copy_into", fail)
+    monkeypatch.setattr("daemon.relay.folder_place.copy_into", fail)
     photos = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(1), f"{FOLDER}/A.xmp": b"<x:xmpmeta/>"})
     async with world.running():
         await world.until(lambda: world.photo(photos[1]).state is State.WAITING)
         await world.later(0)
         assert {world.photo(photo).state for photo in photos} == {State.WAITING}
-        monkeypatch.setattr("daemon.relay.folder_archive.copy_into", copy)
+        monkeypatch.setattr("daemon.relay.folder_place.copy_into", copy)
         await world.later(301)
         await world.until(lambda: world.photo(photos[1]).state is State.DONE)
     done = [world.photo(photo) for photo in photos]
@@ -478,6 +481,7 @@ async def test_a_fault_of_the_program_with_one_photo_is_that_photos_alone(
             raise RuntimeError("a fault")
         return await real(photo)
 
+    world.one_by_one(monkeypatch)
     monkeypatch.setattr(world.release, "photo", fail)
     [bad] = await world.deliver("alice", {f"{FOLDER}/bad.jpg": shot(1)})
     [good] = await world.deliver("alice", {f"{FOLDER}/good.jpg": shot(2)})

@@ -13,7 +13,7 @@ from daemon.files import publishing, releasing
 from daemon.ledger.model import Photo, State
 from daemon.relay import release as release_step
 from daemon.relay.release import aside, worth_waiting
-from tests.relay.world import FOLDER, MTIME, World, shot
+from tests.relay.world import FOLDER, MTIME, World, never_linked, shot
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -198,7 +198,10 @@ def test_where_archived_originals_go_is_beside_the_watched_folder() -> None:
     assert place("DCIM/Camera", "DCIM/Camera/2026/x.jpg") == "DCIM/Archived/Camera/2026/x.jpg"
 
 
-async def test_an_original_is_not_let_go_where_the_archives_copy_is_gone_or_differs(world: World) -> None:
+async def test_an_original_is_not_let_go_where_the_archives_copy_is_gone_or_differs(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_linked(monkeypatch)
     photo = await proved(world)
     (world.archive_root / photo.archived_as).write_bytes(b"somebody's")
     photo = await let_go(world, photo)
@@ -219,7 +222,10 @@ async def test_only_a_changed_mode_lets_the_release_go_on_after_another_look_at_
     assert world.standing() == {}
 
 
-async def test_the_same_size_and_times_with_other_bytes_is_another_file(world: World) -> None:
+async def test_the_same_size_and_times_with_other_bytes_is_another_file(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_linked(monkeypatch)
     photo = await proved(world)
     path = world.path("alice", PATH)
     with path.open("r+b") as file:

@@ -46,6 +46,8 @@ from tests.standins.occ import StandInOcc
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
+    import pytest
+
     from daemon.relay.archive import Archive
     from tests.standins.photoprism import PhotoPrismStandIn
 
@@ -193,6 +195,10 @@ class World:
         """Change settings while it runs."""
         self.current.settings = Settings.model_validate(merged(self._settings({}), more))
 
+    def one_by_one(self, patch: pytest.MonkeyPatch) -> None:
+        """Let originals go each by itself, as those do of which anything is unusual."""
+        patch.setattr(self.pipeline.originals._removals, "remove", lambda _photos: set())
+
     # -- the users' side ------------------------------------------------------------------------------------------
 
     def path(self, user: str, path: str) -> Path:
@@ -230,7 +236,7 @@ class World:
                 members = tuple(self.found(user, f"{directory}/{name}") for name in group.names)
                 folder = below(directory, folders)
                 assert folder is not None
-                await self.intake.settled(SettledGroup(user, folder, directory, members, group.sides_only))
+                await self.intake.settled([SettledGroup(user, folder, directory, members, group.sides_only)])
         return wanted
 
     async def look_again(self, user: str, path: str) -> None:
@@ -238,7 +244,7 @@ class World:
         if os.path.lexists(self.path(user, path)):
             await self.settle(user, [path])
         else:
-            await self.intake.gone(user, path)
+            await self.intake.gone([(user, path)])
 
     async def sweep(self) -> set[tuple[str, str]]:
         """Find what stands in the watched folders now, as a sweep does."""
@@ -340,3 +346,8 @@ def merged(base: dict[str, Any], more: dict[str, Any]) -> dict[str, Any]:
 def shot(seed: int, size: int | None = None) -> bytes:
     """Give a real JPEG; another seed gives other bytes."""
     return jpeg(TAKEN, seed, size)
+
+
+def never_linked(patch: pytest.MonkeyPatch) -> None:
+    """Have the folder archive copy, as it does between two file systems."""
+    patch.setattr("daemon.relay.folder_place.link_into", lambda *_, **__: None)

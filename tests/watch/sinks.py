@@ -11,7 +11,7 @@ import anyio
 from daemon.watch.model import WatchOptions
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Sequence
 
     from daemon.watch.model import Found, SettledGroup
     from daemon.watch.watcher import Watch
@@ -44,13 +44,14 @@ class Memory:
         self.offered.extend(files)
         return {(one.user, one.path) for one in files if one not in self.taken and self.wants(one)}
 
-    async def settled(self, group: SettledGroup) -> None:
-        self.groups.append(group)
-        if not group.sides_only:
-            self.taken.update(group.members)
+    async def settled(self, groups: Sequence[SettledGroup]) -> None:
+        for group in groups:
+            self.groups.append(group)
+            if not group.sides_only:
+                self.taken.update(group.members)
 
-    async def gone(self, user: str, path: str) -> None:
-        self.vanished.append((user, path))
+    async def gone(self, places: Sequence[tuple[str, str]]) -> None:
+        self.vanished += places
 
     async def suspicion(self, reason: str) -> None:
         self.reasons.append(reason)

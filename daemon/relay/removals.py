@@ -1,0 +1,110 @@
+"""Letting many originals go at once, for ``after: delete``: the ledger is written and folders are synced once for all.
+
+Each goes as :mod:`daemon.relay.release` lets a single one go. Whatever is not quite as it was proved is left to that.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+from daemon.errors import RelayError
+from daemon.files.folders import Folders
+from daemon.files.opening import look
+from daemon.files.publishing import sync_dir
+from daemon.files.releasing import hide, new_hidden_name, put_back, unlink_hidden
+from daemon.nextcloud.homes import check_data
+from daemon.relay.batch import home_of
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.current import Current
+    from daemon.fingerprint import Fingerprint
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.relay.archive import Archive
+    from daemon.relay.release import Release
+
+log = logging.getLogger(__name__)
+
+
+class Removals:
+    """The quick way of the step that takes originals away."""
+
+    def __init__(self, ledger: Ledger, current: Current, archive: Archive, release: Release) -> None:
+        self._ledger = ledger
+        self._current = current
+        self.archive = archive
+        self._release = release
+
+    def remove(self, photos: Sequence[Photo]) -> set[int]:
+        """Let go those of these proved originals that are simply deleted; give their ids. Blocking.
+
+        Of every other nothing was changed, or it was put back: :meth:`Release.photo` says what is the matter with it.
+        """
+        going = self._that_go(photos)
+        if not going:
+            return set()
+        # A marker that has gone says that this may be another directory: nothing is taken away from it.
+        check_data(self._current.settings.nextcloud.data)
+        hidden = {photo.id: new_hidden_name(photo.name) for photo in going}
+        self._ledger.photos.put_each({one: {"after": "delete", "hidden": name} for one, name in hidden.items()})
+        # Power cut here: nothing has moved; the ledger knows names that nobody bears.
+        gone: list[Photo] = []
+        left: dict[int, Fingerprint] = {}
+        back: list[int] = []
+        with Folders(self._current.settings.nextcloud.data) as folders:
+            for photo in going:
+                try:
+                    fd = folders.below(home_of(photo))
+                    left[photo.id] = self._remove_one(fd, photo, hidden[photo.id])
+                    gone.append(photo)
+                except (RelayError, OSError) as error:
+                    log.debug("%s of %s is looked at by itself: %s", shown(photo.path), photo.user, error)
+                    if self._is_shown(folders, photo, hidden[photo.id]):
+                        back.append(photo.id)
+            # Power cut here: gone or hidden, and the archive's copies were proved and synced; settling finds which.
+            for name in folders.names():
+                sync_dir(folders.below(name))
+        with self._ledger.write():
+            self._ledger.photos.put_each({identity: {"hidden": ""} for identity in back})
+            self._release.released(gone, "delete", {photo.id: "removed" for photo in gone}, left)
+        return {photo.id for photo in gone}
+
+    def _that_go(self, photos: Sequence[Photo]) -> list[Photo]:
+        users = self._current.settings.users
+        simple = [
+            photo
+            for photo in photos
+            if not photo.hidden
+            and users.decision(photo.user) == "include"
+            and users.rules_for(photo.user).after == "delete"
+        ]
+        untouched = self.archive.untouched(simple)
+        stay = self._ledger.photos.put_back(photo.blake3 for photo in simple if photo.blake3)
+        return [
+            photo for photo in simple if photo.id in untouched and (photo.user, photo.path, photo.blake3) not in stay
+        ]
+
+    def _remove_one(self, fd: int, photo: Photo, hidden: str) -> Fingerprint:
+        """Delete one original; give the archived file's fingerprint after that. Put back whatever stood in the way."""
+        fingerprint = hide(fd, photo.name, hidden, photo.fingerprint)
+        try:
+            found = look(fd, hidden)
+            linked = found is not None and self._release.linked(fd, photo, found)
+            # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
+            left = unlink_hidden(fd, hidden, fingerprint, sync=False, linked=linked)
+        except BaseException:
+            put_back(fd, hidden, photo.name)
+            raise
+        assert photo.archive_fingerprint is not None  # noqa: S101  it is untouched
+        return left if linked else photo.archive_fingerprint
+
+    def _is_shown(self, folders: Folders, photo: Photo, hidden: str) -> bool:
+        """Tell whether nothing stands under the hidden name, so that it may be forgotten."""
+        try:
+            return look(folders.below(home_of(photo)), hidden) is None
+        except RelayError:
+            return False

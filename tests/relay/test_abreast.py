@@ -1,0 +1,92 @@
+"""Many files at a time: in order, each failure by itself, and stopped when the program is."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import anyio
+import pytest
+
+from daemon.errors import NeedsPerson, RelayError, Transient
+from daemon.relay.abreast import Halted, abreast, together, unless_halted
+
+
+async def test_outcomes_come_in_order_and_failures_stay_with_their_own() -> None:
+    threads: set[str] = set()
+
+    def work(number: int) -> int:
+        threads.add(threading.current_thread().name)
+        time.sleep(0.01)
+        if number == 3:
+            raise Transient("a.b", "three")
+        return number * 10
+
+    found = await abreast(work, range(9), 3)
+    assert [one for one in found if not isinstance(one, Exception)] == [0, 10, 20, 40, 50, 60, 70, 80]
+    assert isinstance(found[3], Transient)
+    assert len(threads) == 3
+    assert await abreast(work, [], 3) == []
+
+
+async def test_what_concerns_all_ends_it() -> None:
+    begun: list[int] = []
+
+    def work(number: int) -> None:
+        begun.append(number)
+        raise NeedsPerson("disk.full", "full")
+
+    with pytest.raises(NeedsPerson, match="full"):
+        await abreast(work, range(100), 2, of_all=lambda error: isinstance(error, RelayError))
+    assert len(begun) <= 2
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_cancelled_it_ends_within_a_block_and_leaves_no_thread_behind(workers: int) -> None:
+    running, ended = 0, 0
+
+    def work(_: int) -> None:
+        nonlocal running, ended
+        running += 1
+        each_block = unless_halted(lambda _done: None)
+        try:
+            for done in range(10_000):  # a film of ten thousand blocks
+                time.sleep(0.005)
+                each_block(done)
+        except Halted:
+            ended += 1
+            raise
+
+    started = time.monotonic()
+    with anyio.move_on_after(0.1) as scope:
+        await abreast(work, range(50), workers)
+    assert scope.cancelled_caught
+    assert time.monotonic() - started < 5
+    assert running == ended == workers
+
+
+async def test_cancelled_before_it_began_nothing_is_done() -> None:
+    done: list[int] = []
+    with anyio.CancelScope() as scope:
+        scope.cancel()
+        await abreast(done.append, [1, 2], 2)
+    assert done == []
+
+
+async def test_requests_are_made_a_few_at_a_time() -> None:
+    now, most = 0, 0
+
+    async def call(number: int) -> int:
+        nonlocal now, most
+        now += 1
+        most = max(most, now)
+        await anyio.sleep(0.01)
+        now -= 1
+        if number == 5:
+            raise Transient("a.b", "five")
+        return -number
+
+    answers = await together(call, range(30))
+    assert [one for one in answers if not isinstance(one, RelayError)] == [-n for n in range(30) if n != 5]
+    assert isinstance(answers[5], Transient)
+    assert 1 < most <= 8
