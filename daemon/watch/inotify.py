@@ -7,6 +7,7 @@ stands before the old one is ended, and the old one is read to its end.
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, field
@@ -26,6 +27,8 @@ from daemon.watch.watchdog import Pauses, Watchdog
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
+
+log = logging.getLogger(__name__)
 
 Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
@@ -155,6 +158,8 @@ class Watcher:
                 return
             self._standing = new
             if new is not None:
+                if new.engine is not None and self._recursive:
+                    log.info("watching %d directories in %d folders", new.engine.directories, len(roots))
                 self._alive.add(new)
                 group.start_soon(self._read, new, threads)
             if old is not None:

@@ -6,11 +6,11 @@ thousand directories are kept in some 3 MB: flat arrays in the order of the walk
 
 from __future__ import annotations
 
+import os
 from array import array
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    import os
     from collections.abc import Iterator
 
 Target = tuple[str, str]
@@ -52,6 +52,54 @@ class Remembered:
     def close(self, place: int) -> None:
         """Note that all directories added since lie in this one."""
         self.ends[place] = len(self.signs)
+
+    def copy(self, old: Remembered, place: int) -> None:
+        """Append a directory of another tree with all that lies in it."""
+        end = old.ends[place]
+        first, last = old._starts[place], old._starts[end]
+        shift, at = len(self.signs) - place, len(self._names) - first
+        self._names += old._names[first:last]
+        self._starts.extend([start + at for start in old._starts[place + 1 : end + 1]])
+        self.signs += old.signs[place:end]
+        self.files += old.files[place:end]
+        self.ends.extend([one + shift for one in old.ends[place:end]])
+
+    def stands(self, place: int, parent: int) -> bool:
+        """Tell whether a directory, in one that is open, and all those in it stand as they were last listed.
+
+        Nearly always all do, so this is what an ordinary sweep costs: one look for each directory, and little else.
+        """
+        name = self.name(place)
+        try:
+            if sign_of(os.stat(name, dir_fd=parent, follow_symlinks=False)) != self.signs[place]:
+                return False
+            if self.ends[place] == place + 1:
+                return True
+            fd = os.open(name, os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=parent)
+        except OSError:
+            return False
+        try:
+            return self._inside_stands(place, fd)
+        except OSError:
+            return False
+        finally:
+            os.close(fd)
+
+    def _inside_stands(self, place: int, fd: int) -> bool:
+        # Written out for those that hold no other: they are nearly all there are.
+        names, starts, signs, ends, look = self._names, self._starts, self.signs, self.ends, os.stat
+        child, end = place + 1, ends[place]
+        while child < end:
+            after = ends[child]
+            if after == child + 1:
+                found = look(bytes(names[starts[child] : starts[after]]), dir_fd=fd, follow_symlinks=False)
+                sign = hash((found.st_dev, found.st_ino, found.st_mtime_ns, found.st_ctime_ns))
+                if sign != signs[child] or sign == UNSURE:
+                    return False
+            elif not self.stands(child, fd):
+                return False
+            child = after
+        return True
 
     def name(self, place: int) -> bytes:
         """Give the name of a directory."""

@@ -133,7 +133,7 @@ class Sweep:
                     self._swept.files += old.files[before]
                     if old.ends[before] > before + 1:
                         if way.into(name, place):
-                            waiting += [(depth + 1, *child) for child in reversed(list(old.children(before)))]
+                            waiting += [(depth + 1, *child) for child in self._others(old, before, way)]
                         else:
                             new.doubt(place)
                     continue
@@ -144,6 +144,18 @@ class Sweep:
                 yield found, place, racy
         finally:
             way.close()
+
+    def _others(self, old: Remembered, place: int, way: _Way) -> list[tuple[bytes, int]]:
+        """Take over what stands in a directory as it was last listed; give the rest of it, the last first."""
+        rest = []
+        for name, child in old.children(place):
+            if old.stands(child, way.fds[-1]):
+                way.new.copy(old, child)
+                self._swept.directories += old.ends[child] - child
+                self._swept.files += sum(old.files[child : old.ends[child]])
+            else:
+                rest.append((name, child))
+        return rest[::-1]
 
     def _list(self, way: _Way, depth: int, name: bytes) -> tuple[tree.Listing, int, bool]:
         path = way.path(name)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import calls, latency, lists, living, races, sweeping
+from tests.bench import calls, latency, lists, live, living, races, sweeping
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, table
 from tests.bench.scene import PROGRAM
@@ -28,6 +28,7 @@ PARTS: dict[str, Callable[[Bench], Iterable[Figure]]] = {
     "sweep": sweeping.figures,
     "lists": lists.figures,
     "calls": calls.figures,
+    "live": live.figures,
 }
 """Each part of the table; what it measures it gives as rows, and what else is worth a word it notes."""
 

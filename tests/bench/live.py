@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import psutil
 
+from tests.bench.figures import Figure
 from tests.ui.house import House
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
+
+    from tests.bench.bench import Bench
 
 STEP = 0.01
 
@@ -34,6 +39,8 @@ class Storm:
     """Bytes by which the process grew while one client read nothing, after the first second."""
     healthy: float
     """The slowest answer of ``/healthz`` in seconds."""
+    cpu: float
+    """Processor seconds for a second's worth of events, the making of them and the reading client included."""
 
 
 async def storm(folder: Path, rate: int, seconds: float) -> Storm:
@@ -48,6 +55,7 @@ async def storm(folder: Path, rate: int, seconds: float) -> Storm:
             await asyncio.sleep(STEP)
         loop = asyncio.get_running_loop()
         began, told, lag, at_first = loop.time(), 0, 0.0, 0
+        spent = time.process_time()
         while (now := loop.time()) < began + seconds:
             due = int((now - began) * rate)
             for number in range(told, due):
@@ -60,13 +68,14 @@ async def storm(folder: Path, rate: int, seconds: float) -> Storm:
             lag = max(lag, loop.time() - before - STEP)
         grown = psutil.Process().memory_info().rss - at_first
         took = loop.time() - began
+        cpu = (time.process_time() - spent) / (told / rate)
         await asyncio.sleep(1.0)
         reading.cancel()
         asking.cancel()
         deaf.close()
         times = [when for when, _ in got]
         most = max((sum(1 for other in times if when <= other < when + 1.0) for when in times), default=0)
-        return Storm(told / took, most, sum(count for _, count in got), told, lag, grown, max(lags))
+        return Storm(told / took, most, sum(count for _, count in got), told, lag, grown, max(lags), cpu)
 
 
 async def _deaf(port: int) -> socket.socket:
@@ -101,3 +110,12 @@ async def _ask(house: House, lags: list[float]) -> None:
         async with house.session.get("/healthz"):
             lags.append(loop.time() - before)
         await asyncio.sleep(0.05)
+
+
+def figures(bench: Bench) -> Iterator[Figure]:
+    """Tell 10,000 events a second."""
+    rate = 10_000
+    found = asyncio.run(storm(bench.root / "storm", rate, bench.of(20, 5)))
+    bench.note(f"events told: {found.events:,.0f} a second; the loop was late by {found.lag * 1000:.0f} ms at most")
+    yield Figure(f"{rate:,} events a second: frames a second for a client", found.frames, "", 10)
+    yield Figure(f"{rate:,} events a second: share of a core", found.cpu, "%", 0.5)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -72,15 +73,39 @@ def cpu_seconds(pid: int) -> float:
     return ticks / os.sysconf("SC_CLK_TCK")
 
 
-def wakeups(pid: int) -> int:
-    """Give how often the threads of a process and its living descendants have waited and were woken so far."""
-    count = 0
+class Wakeups:
+    """Counts how often the threads of a process and its descendants have waited and were woken."""
+
+    def __init__(self, pid: int) -> None:
+        self._pid = pid
+        self._first: dict[str, int] = self._look()
+        self._last = dict(self._first)
+
+    def count(self) -> int:
+        """Give how often so far. A thread that ends counts as it was last seen: look once a second."""
+        self._last |= self._look()
+        return sum(last - self._first.get(thread, 0) for thread, last in self._last.items())
+
+    def _look(self) -> dict[str, int]:
+        found = {}
+        for one in tree(self._pid):
+            for status in Path(f"/proc/{one}/task").glob("*/status"):
+                with contextlib.suppress(OSError):  # it has just ended
+                    lines = status.read_text().splitlines()
+                    found[status.parent.name] = next(
+                        int(one.split()[1]) for one in lines if one.startswith("voluntary")
+                    )
+        return found
+
+
+def written(pid: int) -> int:
+    """Give the bytes that a process and its living descendants have written so far, by system calls and to disk."""
+    total = 0
     for one in tree(pid):
-        for status in Path(f"/proc/{one}/task").glob("*/status"):
-            count += sum(
-                int(line.split()[1]) for line in status.read_text().splitlines() if line.startswith("voluntary")
-            )
-    return count
+        for line in Path(f"/proc/{one}/io").read_text().splitlines():
+            if line.startswith(("wchar:", "write_bytes:")):
+                total += int(line.split()[1])
+    return total
 
 
 def memory(pid: int, what: str = "VmRSS") -> int:

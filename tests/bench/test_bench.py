@@ -6,6 +6,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -46,7 +47,29 @@ def test_cpu_and_memory_are_those_of_the_process() -> None:
         process.stdout.readline()
         assert 0.2 < measure.cpu_seconds(process.pid) < 3
         assert measure.memory(process.pid) > 50_000_000
-        assert measure.wakeups(process.pid) >= 0
+        woken = measure.Wakeups(process.pid)
+        assert woken.count() == 0, "it waits for us"
+        process.communicate(b"\n")
+
+
+def test_the_wakeups_of_threads_that_end_are_counted() -> None:
+    code = (
+        "import threading, time\n"
+        "input()\n"
+        "thread = threading.Thread(target=lambda: [time.sleep(0.05) for _ in range(40)])\n"
+        "thread.start(); thread.join(); print(flush=True); input()"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        woken = measure.Wakeups(process.pid)
+        process.stdin.write(b"\n")
+        process.stdin.flush()
+        for _ in range(15):
+            time.sleep(0.1)
+            woken.count()
+        process.stdout.readline()
+        assert 15 < woken.count() < 60
         process.communicate(b"\n")
 
 
