@@ -47,6 +47,12 @@ def test_links_inside_the_project_lead_somewhere(page: Path) -> None:
             assert anchor in anchors(target), f"{page.name}: {link}"
 
 
+def test_every_page_is_in_the_list_of_pages() -> None:
+    folder = ROOT / "docs"
+    assert {page.name for page in folder.glob("*.md")} - set(links(folder / "README.md")) == {"README.md"}
+    assert "docs/README.md" in links(ROOT / "README.md")
+
+
 def _is_settings(data: Any) -> bool:
     return isinstance(data, dict) and set(data) <= set(Settings.model_fields)
 

@@ -126,7 +126,7 @@ def _done(page: Page) -> int:
 
 def composes(walk: Walk, ground: Ground) -> None:
     """With Compose, beside a Nextcloud and a PhotoPrism that run already: here stand-ins."""
-    walk.does("make image", "the base image is there; packages and libraries are fetched")
+    walk.does("make image", "the base image is there, and what of the layers was built before")
     walk.does("cp .env.example .env", "")
     nextcloud = f"{ground.name}-nextcloud"
     settings = {
