@@ -21,6 +21,7 @@ from daemon.files.priority import Io, set_priority
 from daemon.files.taken import content_identifier
 from daemon.homekeeper import Homekeeper
 from daemon.issues import Issues
+from daemon.ledgerkeeper import LedgerKeeper
 from daemon.logs import redact, set_up
 from daemon.nextcloud.homes import check_data, list_homes
 from daemon.nextcloud.make import make_occ
@@ -113,6 +114,7 @@ class App:
             under_way=self.under_way,
             inspection=Inspection(inspectors(ledger, current, clock), ledger, self.issues, self.bus, clock),
         )
+        self.ledger_keeper = LedgerKeeper(ledger, self.issues, clock)
         self.sweeper = Sweeper(self.watch, ledger, current, self.bus, clock)
         self.service = Service(
             ledger=ledger,
@@ -164,6 +166,7 @@ class App:
                 loops["progress"] = self.archive.listen
             if schedule:
                 loops |= {"sweeps": self.sweeper.by_schedule, "galleries": self._look_after_galleries}
+                loops["ledger"] = self.ledger_keeper.run
             for name, loop in loops.items():
                 group.start_soon(self.supervisor.keep, name, loop)
 

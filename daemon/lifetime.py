@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import logging
 import os
 import signal
+import sqlite3
 import threading
-from contextlib import asynccontextmanager
+import time
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import anyio
 import anyio.to_thread
+from anyio import CancelScope
 
 from daemon.app import App, know_secrets, needs_new_parts, serve_page
 from daemon.control import ControlServer
@@ -22,7 +26,7 @@ from daemon.errors import ConfigError, NeedsPerson, Transient
 from daemon.files.faults import told
 from daemon.files.publishing import sync_way
 from daemon.front import Front
-from daemon.ledger.ledger import Ledger
+from daemon.ledger.recovery import open_ledger
 from daemon.logs import set_up
 from daemon.service.config import Config
 from daemon.service.starting import starting
@@ -34,10 +38,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 
     from daemon.clock import Clock
+    from daemon.ledger.ledger import Ledger
     from daemon.settings import Settings
 
 log = logging.getLogger(__name__)
 
+AGAIN = 600.0
+"""Seconds within which a ledger that was put back may not be damaged once more: then its disk is broken."""
 SHUTDOWN = 8.0
 """Seconds after a signal within which all should have stopped by itself; then the process ends anyway."""
 
@@ -68,16 +75,20 @@ class StateLock:
 
 
 @asynccontextmanager
-async def held(state: str) -> AsyncIterator[Ledger]:
-    """Hold the lock of a state folder and its ledger open. Raises ``Locked``."""
+async def held(state: str, damage: str = "") -> AsyncIterator[Ledger]:
+    """Hold the lock of a state folder and its ledger open. Raises ``Locked``.
+
+    ``damage`` is what was found wrong with the ledger while it was open before.
+    """
     lock = await anyio.to_thread.run_sync(StateLock, state)
     try:
-        ledger = await anyio.to_thread.run_sync(Ledger, state)
+        ledger = await anyio.to_thread.run_sync(open_ledger, state, time.time(), damage)
         try:
             yield ledger
         finally:
-            with anyio.CancelScope(shield=True):
-                await anyio.to_thread.run_sync(ledger.close)
+            with CancelScope(shield=True):
+                with suppress(sqlite3.DatabaseError):  # a damaged one
+                    await anyio.to_thread.run_sync(ledger.close)
     finally:
         lock.release()
 
@@ -91,7 +102,7 @@ async def built(settings: Settings, ledger: Ledger, front: Front) -> AsyncIterat
         with front.showing(app):
             yield app
     finally:
-        with anyio.CancelScope(shield=True):
+        with CancelScope(shield=True):
             await app.close()
 
 
@@ -111,20 +122,60 @@ async def run_daemon(
 
     Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
     lock, and build them anew: the same as a restart, which is something all of it is made for.
+    A ledger that is found damaged ends all parts too: it is opened anew, which puts its copy in its place.
     ``beside`` runs beside them for all of that time (the playground's uploads).
     """
     front = Front(loaded.settings)
-    async with held(loaded.settings.state) as ledger, anyio.create_task_group() as group:
+    following: Loaded | None = loaded
+    damage = ""
+    while following is not None:
+        began = front.clock.monotonic()
+        following, damage = await _run_over_one_ledger(following, damage, environ, front, beside)
+        if damage and front.clock.monotonic() - began < AGAIN:
+            raise NeedsPerson(
+                "ledger.damaged",
+                f"the ledger in {loaded.settings.state} was found damaged soon after it was opened: {damage}",
+                hint="see whether the disk of the state folder is broken; at the next start its copy takes its place",
+            )
+
+
+async def _run_over_one_ledger(
+    following: Loaded,
+    known: str,
+    environ: Mapping[str, str],
+    front: Front,
+    beside: Callable[[Front, Ledger], Coroutine[Any, Any, None]] | None,
+) -> tuple[Loaded | None, str]:
+    """Run until told to stop, or until the ledger's file is found damaged; then give the settings, and what it is."""
+    damage: list[str] = []
+    in_force: Loaded | None = following
+    async with held(following.settings.state, known) as ledger, anyio.create_task_group() as group:
+        found = anyio.Event()
+        loop = asyncio.get_running_loop()
+
+        def tell(what: str) -> None:
+            damage.append(what)
+            loop.call_soon_threadsafe(found.set)
+
+        ledger.on_damage(tell)
+        group.start_soon(_stop_when_damaged, group.cancel_scope, found, damage)
         group.start_soon(_stop_on_signal, group.cancel_scope)
         group.start_soon(front.keep, serve_page)
         if beside is not None:
             group.start_soon(beside, front, ledger)
-        config = Config(loaded, environ, Versions(Path(loaded.settings.state) / "versions"), ledger, front.clock)
+        config = Config(following, environ, Versions(Path(following.settings.state) / "versions"), ledger, front.clock)
         config.bus = front.bus
-        following: Loaded | None = loaded
-        while following is not None:
-            following = await _run_once(following, environ, ledger, front, config)
+        while in_force is not None:
+            following = in_force
+            in_force = await _run_once(following, environ, ledger, front, config)
         group.cancel_scope.cancel()
+    return (following, damage[0]) if damage else (None, "")
+
+
+async def _stop_when_damaged(scope: CancelScope, found: anyio.Event, damage: list[str]) -> None:
+    await found.wait()
+    log.error("the ledger is damaged (%s): all stops, and its copy takes its place", damage[0])
+    scope.cancel()
 
 
 async def _run_once(
@@ -224,7 +275,7 @@ def _say_restart(app: App, config: Config) -> None:
         app.issues.clear("settings")
 
 
-async def _stop_on_signal(scope: anyio.CancelScope) -> None:
+async def _stop_on_signal(scope: CancelScope) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
         async for number in signals:
             log.info("%s: stopping; what is under way is taken up at the next start", signal.Signals(number).name)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from daemon.checks.check import Check, failed, ok, warning
+from daemon.checks.check import Check, Level, failed, of_error, ok, warning
 from daemon.checks.doing import take_away
 from daemon.files.opening import directory_below
+from daemon.ledger.recovery import losses
+from daemon.ledgerkeeper import told
 from daemon.text import shown
 from daemon.watch.filesystems import silent_kind
 
@@ -25,6 +27,8 @@ def state_folder(settings: Settings) -> list[Check]:
     with directory_below(there, "") as folder:
         take_away(folder)
     kind = silent_kind(there)
+    if found := losses(path):
+        return [of_error(STATE, told(found[0]), Level.WARNING)]
     if kind is None:
         return [ok(STATE, f"{shown(path)} can be written" if there == path else f"{shown(path)} will be made")]
     # SQLite's write-ahead log needs memory that all its processes share, which no network file system gives

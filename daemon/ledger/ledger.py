@@ -22,6 +22,7 @@ from daemon.ledger.store import Store
 
 if TYPE_CHECKING:
     import sqlite3
+    from collections.abc import Callable
     from contextlib import AbstractContextManager
 
 
@@ -35,6 +36,7 @@ class Ledger:
         os.makedirs(state, mode=0o700, exist_ok=True)  # noqa: PTH103
         store = Store(f"{state}/ledger.db")
         self._store = store
+        self.state = state
         self.figures = Figures(store)
         self.photos = Photos(store, self.figures)
         self.photo_list = PhotoList(store)
@@ -49,6 +51,14 @@ class Ledger:
         self.deeds = Deeds(store)
         self.marks = Marks(store)
         self.inspections = Inspections(store)
+
+    def on_damage(self, tell: Callable[[str], None]) -> None:
+        """Have ``tell`` called, from whichever thread, when the file is found damaged while it is in use."""
+        self._store.on_damage = tell
+
+    def found_damaged(self, what: str) -> None:
+        """Have it told that the file is damaged."""
+        self._store.on_damage(what)
 
     def write(self) -> AbstractContextManager[sqlite3.Connection]:
         """Open a transaction that all calls inside the block join."""

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.schema import migrate
+from daemon.ledger.soundness import is_damage
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
 T = TypeVar("T")
 
@@ -35,6 +36,7 @@ class Store:
         self.path = path
         self._lock = threading.RLock()
         self._depth = 0
+        self.on_damage: Callable[[str], None] = lambda _what: None
         try:
             self._connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False, timeout=10)
             try:
@@ -49,8 +51,8 @@ class Store:
             raise NeedsPerson(
                 "ledger.damaged",
                 f"the ledger {path} cannot be read: {error}",
-                hint="put back a copy of the state folder; without one, move ledger.db* away: what stands in the"
-                " users' folders then is left alone until you say otherwise",
+                hint="start the daemon: it sets the ledger aside and puts its newest copy in its place; see"
+                " docs/backup.md",
             ) from error
 
     def _unwritable(self, error: sqlite3.Error) -> Transient:
@@ -96,12 +98,25 @@ class Store:
                         self._connection.execute("ROLLBACK")
                     raise
                 self._connection.execute("COMMIT")
-            except sqlite3.OperationalError as error:
+            except sqlite3.DatabaseError as error:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+                self._see(error)
+                if not isinstance(error, sqlite3.OperationalError):
+                    raise
                 raise self._unwritable(error) from error
             finally:
                 self._depth = 0
+
+    def _see(self, error: Exception) -> None:
+        """Where SQLite says that the file is damaged, tell whoever puts a copy in its place, and raise that."""
+        if is_damage(error):
+            self.on_damage(str(error))
+            raise NeedsPerson(
+                "ledger.damaged",
+                f"the ledger {self.path} is damaged: {error}",
+                hint="it is set aside, and its newest copy put in its place, by itself; see docs/backup.md",
+            ) from error
 
     def rows(self, sql: str, arguments: Sequence[Any] = ()) -> list[sqlite3.Row]:
         """Give all rows of a query; inside :meth:`write` it sees that transaction."""
@@ -118,7 +133,11 @@ class Store:
     def _reading(self) -> Iterator[None]:
         try:
             yield
-        except sqlite3.OperationalError as error:
+        except UnicodeDecodeError as error:
+            self._see(error)
+            raise
+        except sqlite3.DatabaseError as error:
+            self._see(error)
             if self._depth or not _of_the_disk(error):  # inside a transaction its end says so
                 raise
             raise self._unwritable(error) from error

@@ -37,7 +37,9 @@ STALE = {
 """Seconds after which nobody wants to hear of it any more."""
 STALE_ELSE = 7 * DAY
 
-_WARNINGS = frozenset({"config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.noted"})
+_WARNINGS = frozenset(
+    {"config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.noted", "ledger.no_copy"}
+)
 _BENIGN = frozenset({"photo.put_back", "photo.kept", "file.replaced", "media.no_main"})
 """Refusals that somebody wanted, or that follow from another one: nothing to tell."""
 

@@ -79,8 +79,10 @@ class Intake:
                 return True
             if self._is_known(latest, file.fingerprint):
                 return False
-        elif not rules.existing and self._ledger.homes.in_baseline(
-            file.user, file.path, file.fingerprint.inode, file.fingerprint.size
+        if (
+            not rules.existing
+            and (latest is None or self._listed_since(latest))
+            and self._ledger.homes.in_baseline(file.user, file.path, file.fingerprint.inode, file.fingerprint.size)
         ):
             return False
         self._ledger.photos.add(file.user, folder, file.path, kind, file.fingerprint, self._clock.wall())
@@ -93,6 +95,15 @@ class Intake:
         group = [photo] if photo.group_id is None else self._ledger.photos.of_group(photo.group_id)
         ids = [one.id for one in group if one.state is State.SETTLED and one.batch_id is None]
         self._ledger.photos.advance(ids, State.FOUND, self._clock.wall(), "it changed while it waited", group_id=None)
+
+    def _listed_since(self, latest: Photo) -> bool:
+        """Tell whether the home was listed after the last photo of this name came to its end.
+
+        Only after a lost ledger is it: what stands there may have been put back on request, which nobody knows now.
+        """
+        home = self._ledger.homes.all().get(latest.user)
+        ended = latest.ended_at if latest.ended_at is not None else latest.found_at
+        return home is not None and home.baseline_at is not None and home.baseline_at > ended
 
     def _is_known(self, latest: Photo, now: Fingerprint) -> bool:
         """Tell whether a file is the one that the ledger has already, so that nothing begins anew."""
