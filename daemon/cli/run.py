@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 import sys
 from functools import partial
 from typing import TYPE_CHECKING
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 
 def run(arguments: Namespace) -> int:
     """Run the daemon until it is told to stop."""
+    # Until the daemon listens to it itself: told to stop while it starts, it ends well too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     made = ensure_default(arguments.config)
     loaded = load_at_start(arguments.config, os.environ)
     set_up(loaded.settings.log.level, loaded.settings.log.format)
