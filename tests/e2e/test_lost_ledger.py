@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from daemon.demo import samples
 from tests import uploads
-from tests.e2e.world import digest, expected
+from tests.e2e.world import expected
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +45,13 @@ def _scramble(path: Path) -> None:
         os.fsync(file.fileno())
 
 
+def _without_its_log(world: World) -> None:
+    """Take the log away too: a small ledger stands in it whole, and SQLite mends the file from it."""
+    for name in ("ledger.db-wal", "ledger.db-shm"):
+        with suppress(FileNotFoundError):
+            (world.state / name).unlink()
+
+
 def test_a_ledger_damaged_while_it_rests_is_replaced_by_its_copy(world: World) -> None:
     world.start()
     _put(world, "a.jpg", 1)
@@ -63,9 +70,7 @@ def test_a_ledger_damaged_while_it_rests_is_replaced_by_its_copy(world: World) -
     _put(world, "keep going.jpg", 3)
     world.until_done(3)
     world.kill()
-    for name in ("ledger.db-wal", "ledger.db-shm"):
-        with suppress(FileNotFoundError):
-            (world.state / name).unlink()
+    _without_its_log(world)
     _scramble(world.state / "ledger.db")
     damaged = (world.state / "ledger.db").read_bytes()
     _put(world, "while dead.jpg", 4)
@@ -103,18 +108,14 @@ def test_a_ledger_damaged_while_it_rests_is_replaced_by_its_copy(world: World) -
 
 
 def test_a_ledger_damaged_while_it_is_used_is_replaced_without_a_restart(world: World) -> None:
-    world.start()
-    for number in range(20):
+    world.start(environment={"HASTY_LEDGER": "1"})
+    for number in range(5):
         _put(world, f"{number}.jpg", number)
-    world.until_done(20)
-    world.stop()
-    for old in world.state.glob("backups/*"):
-        old.unlink()
-    world.start()
-    world.until(lambda: _copied(world), "a copy of the ledger")
+    world.until_done(5)
+    copied = len(list(world.state.glob("backups/*")))
+    world.until(lambda: len(list(world.state.glob("backups/*"))) > max(copied, 1), "a newer copy")
     _scramble(world.state / "ledger.db")
-    _put(world, "later.jpg", 99)
-    # It is met by whatever asks the ledger next.
+    # What SQLite has in its memory still goes; the daily look, by a connection of its own, sees the file.
     deadline = time.monotonic() + 100
     while not list(world.state.glob("damaged/*/ledger.db")):
         assert time.monotonic() < deadline, world.text()[-3000:]
@@ -124,11 +125,9 @@ def test_a_ledger_damaged_while_it_is_used_is_replaced_without_a_restart(world: 
     world.until(lambda: world.photos(path="%new.jpg") and world.photo("new.jpg")["state"] == "done", "it goes on", 60)
     assert world.process is not None
     assert world.process.poll() is None
-    # later.jpg is old now, or was relayed by whatever the ledger still knew: it stands in one of both, once.
-    there = {**world.in_originals(), **uploads.contents(world.data / "alice/files/InstantUpload")}
-    assert digest(_photo(99)) in there
-    assert set(world.in_originals().values()) == {1}
+    assert world.in_originals() == expected(_photo(seed) for seed in (0, 1, 2, 3, 4, 100))
     assert world.stop() == 0
+    assert "Traceback" not in world.text()
 
 
 def test_with_no_copy_at_all_everything_that_stands_is_left_alone(world: World) -> None:
@@ -139,6 +138,7 @@ def test_with_no_copy_at_all_everything_that_stands_is_left_alone(world: World) 
     world.kill()
     for old in world.state.glob("backups/*"):
         old.unlink()
+    _without_its_log(world)
     (world.state / "ledger.db").write_bytes(b"lost " * 2000)
     before = world.snapshot(world.data, world.originals)
     world.configure(users={"after": "delete"})
