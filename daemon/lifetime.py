@@ -129,9 +129,9 @@ async def run_daemon(
     following: Loaded | None = loaded
     damage = ""
     while following is not None:
-        began = front.clock.monotonic()
+        before, began = damage, front.clock.monotonic()
         following, damage = await _run_over_one_ledger(following, damage, environ, front, beside)
-        if damage and front.clock.monotonic() - began < AGAIN:
+        if before and damage and front.clock.monotonic() - began < AGAIN:
             raise NeedsPerson(
                 "ledger.damaged",
                 f"the ledger in {loaded.settings.state} was found damaged soon after it was opened: {damage}",
