@@ -24,11 +24,7 @@ ARGS ?=
 WORKERS ?= auto
 
 .DELETE_ON_ERROR:
-<<<<<<< HEAD
-.PHONY: help demo test torture bench image e2e image-figures screenshots walk audit lock lint types format compat clean
-=======
-.PHONY: help demo test torture soak bench image e2e image-figures screenshots audit lock lint types format compat clean
->>>>>>> 52f4daf (make soak; notes; a ledger that was put back and is damaged at once again ends the program, not the first one)
+.PHONY: help demo test torture soak bench image e2e image-figures screenshots walk audit lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile

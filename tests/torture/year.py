@@ -85,8 +85,8 @@ async def live(world: World, days: int, each: int, sweeps: int, told: Callable[[
                 assert await world.settle(photo.user, [path]) == set()
                 world.path(photo.user, path).unlink()
             for _ in range(sweeps):
-                number = world.ledger.audit.sweep_began(world.clock.wall(), "schedule")
-                world.ledger.audit.sweep_ended(number, world.clock.wall(), 100, 0)
+                now = world.clock.wall()
+                world.ledger.audit.swept(now, now, "schedule", 100, 0)
             await keeper.look()
             await world.later(max(0.0, morning + DAY - world.clock.time))
             if day % every == 0:
