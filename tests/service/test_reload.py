@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import anyio
 import pytest
 
+from daemon.files.pace import PACE
 from daemon.front import Front
 from daemon.lifetime import run_daemon
 from daemon.settings_file import load
@@ -176,3 +177,22 @@ def _written(file: Path, text: str) -> Path:
     new = file.with_name("new")
     new.write_text(text)
     return new
+
+
+async def test_limits_count_at_once_and_hold_nobody_up_at_the_end(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[tuple[int, str]] = []
+
+    def stand_back(nice: int, io: str) -> list[str]:
+        asked.append((nice, io))
+        return []
+
+    monkeypatch.setattr("daemon.app.set_priority", stand_back)
+    text = file.read_text()
+    async with running(file, monkeypatch):
+        assert asked == [], "a priority that nobody set is not touched"
+        assert PACE._rate == 0
+        limits = "min_free: 0, bandwidth: 1MiB, pause_above: 99, nice: 5, io: low"
+        file.write_text(text.replace("min_free: 0", limits))
+        await until(lambda: (PACE._rate, PACE._above) == (1 << 20, 99))
+        await until(lambda: asked == [(5, "low")])
+    assert (PACE._rate, PACE._above) == (0, 0)
