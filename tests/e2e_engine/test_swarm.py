@@ -185,4 +185,4 @@ def test_a_task_is_replaced_and_the_relay_killed(stack: Stack, ground: Ground) -
     gate = stack.task("gate")
     networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", gate))
     assert list(networks) == [f"{stack.name}_alone"]
-    until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", relay) == "healthy", "healthy", 60)
+    until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", relay) == "healthy", "healthy", 120)
