@@ -25,6 +25,10 @@ _DISK = {
 }
 
 
+LOG_KEPT = 8 << 20
+"""Bytes of write-ahead log that stay on the disk when it is not needed."""
+
+
 class Store:
     """SQLite with the two things that the ledger needs of it: transactions that last, and calls from any thread.
 
@@ -67,6 +71,8 @@ class Store:
         self._connection.row_factory = sqlite3.Row
         self._connection.execute("PRAGMA journal_mode = WAL")
         self._connection.execute("PRAGMA synchronous = FULL")
+        # The log grows for as long as a copy of the ledger is being made, and is cut down to this afterwards.
+        self._connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         os.chmod(self.path, 0o600)  # noqa: PTH101  the ledger tells everybody's file names
         migrate(self._connection)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from daemon.ledger import copies as module
 from daemon.ledger.copies import NEWEST, WEEKS, back_up, copies, kept
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.soundness import fault
+from daemon.ledger.store import LOG_KEPT
 from tests.ledger.entries import NOW, add
 
 DAY = 86400.0
@@ -36,6 +38,22 @@ def test_a_copy_is_whole_while_others_write(ledger: Ledger) -> None:
     assert [path for _, path in copies(ledger.state)] == made[::-1]
     assert [fault(path) for path in made] == ["", "", ""]
     assert all(Path(path).stat().st_mode & 0o777 == 0o600 for path in made)
+
+
+def test_the_log_that_grew_under_a_long_look_is_cut_down_again(ledger: Ledger) -> None:
+    log = Path(ledger.state, "ledger.db-wal")
+    reader = sqlite3.connect(f"{ledger.state}/ledger.db", isolation_level=None)
+    reader.execute("BEGIN")
+    reader.execute("SELECT COUNT(*) FROM photos").fetchone()
+    with ledger.write():
+        for number in range(20_000):
+            add(ledger, f"Camera/{number:0200}.jpg")
+    assert log.stat().st_size > LOG_KEPT
+    reader.execute("ROLLBACK")
+    reader.close()
+    for number in range(5):
+        add(ledger, f"Camera/after {number}.jpg")
+    assert log.stat().st_size <= LOG_KEPT
 
 
 def test_a_copy_has_all_that_was_committed_and_nothing_is_left_beside_it(ledger: Ledger, tmp_path: Path) -> None:
