@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 class Folders:
     """Open folders, for as many files as belong to one piece of work and no longer: a descriptor follows its folder.
 
-    May be used from several threads. Open descriptors are few: one for each folder asked for.
+    ``root`` is a path or an open folder, which must stay open meanwhile. May be used from several threads. Open
+    descriptors are few: one for each folder asked for.
     """
 
-    def __init__(self, root: str) -> None:
+    def __init__(self, root: str | int) -> None:
         self._root = root
         self._stack = ExitStack()
         self._open: dict[str, int] = {}

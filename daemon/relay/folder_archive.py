@@ -45,6 +45,7 @@ class FolderArchive:
         self._current = current
         self._ledger = ledger
         self._place = FolderPlace(current, ledger, self._under_way)
+        self._seen: tuple[int, int] | None = None
 
     @property
     def root(self) -> str:
@@ -63,6 +64,8 @@ class FolderArchive:
                 hint="see that it is mounted here and that archive.folder.path names it",
             )
         originals.not_emptied(self.root, self._ledger)
+        with directory_below(self.root, "") as top:
+            self._seen = _identity(top)
         need_room(self.root, size, self._current.settings.relay.min_free)
 
     async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
@@ -89,9 +92,24 @@ class FolderArchive:
     ) -> dict[int, RelayError]:
         """Put the groups into the archive, some hundred files at a time."""
         trouble: dict[int, RelayError] = {}
-        for chunk in chunks_of_groups(groups):
-            trouble |= await self._place.chunk(batch, chunk, companions)
+        top = await anyio.to_thread.run_sync(self._open_top)
+        try:
+            for chunk in chunks_of_groups(groups):
+                trouble |= await self._place.chunk(batch, chunk, companions, top)
+        finally:
+            os.close(top)
         return trouble
+
+    def _open_top(self) -> int:
+        """Open the folder that was found ready, for all that is placed now.
+
+        By its path, what comes after an unmount would be put below the bare mount point, be proved there, and vanish
+        when the disk is back. Raises ``Transient`` ``archive.empty`` where another folder stands there by now.
+        """
+        with directory_below(self.root, "") as top:
+            if self._seen is not None and self._seen != _identity(top):
+                raise originals.emptied(self.root)
+            return os.dup(top)
 
     def already_placed(self, batch: Batch) -> bool:
         """Tell that placing must be done again after a crash; what stands in the archive already is recognised."""
@@ -223,3 +241,8 @@ class FolderArchive:
 
 def _nobody(_done: int) -> None:
     pass
+
+
+def _identity(fd: int) -> tuple[int, int]:
+    status = os.fstat(fd)
+    return status.st_dev, status.st_ino

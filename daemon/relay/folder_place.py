@@ -65,15 +65,18 @@ class FolderPlace:
         self._under_way = under_way
 
     async def chunk(
-        self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
+        self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]], top: int
     ) -> dict[int, RelayError]:
-        """Put the groups into the archive, durably; give what went wrong with single photos (no member goes)."""
+        """Put the groups into the archive, durably; give what went wrong with single photos (no member goes).
+
+        ``top`` is the archive's folder, open.
+        """
         settings = self._current.settings
         paths: dict[int, str] = {}
         for group in groups:
             paths |= self._wanted(group, companions.get(group[0].group_id or group[0].id, []))
         photos = [photo for group in groups for photo in group]
-        with Folders(settings.nextcloud.data) as sources, Folders(settings.archive.folder.path) as targets:
+        with Folders(settings.nextcloud.data) as sources, Folders(top) as targets:
             chunk = _Chunk(batch, sources, targets, paths)
             await anyio.to_thread.run_sync(self._prepare, chunk)
             try:

@@ -39,12 +39,17 @@ def not_emptied(root: str, ledger: Ledger) -> None:
     """
     with told("listing", root), os.scandir(root) as entries:
         if next(entries, None) is None and ledger.contents.any():
-            raise Transient(
-                "archive.empty",
-                f"the archive's folder {root} is empty, though photos were relayed to it; nothing is relayed until"
-                " they are back",
-                hint="see that its disk is mounted; if it is meant to be empty (a new archive), put any file into it",
-            )
+            raise emptied(root)
+
+
+def emptied(root: str) -> Transient:
+    """Give the error for an archive whose disk has gone away."""
+    return Transient(
+        "archive.empty",
+        f"the archive's folder {root} is empty, though photos were relayed to it; nothing is relayed until they are"
+        " back",
+        hint="see that its disk is mounted; if it is meant to be empty (a new archive), put any file into it",
+    )
 
 
 def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | None:

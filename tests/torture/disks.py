@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.torture.counts import COUNTS
+
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -72,11 +74,13 @@ class Disk:
 
     def remount(self, options: str) -> None:
         """Change how it is mounted: ``ro``, ``rw``, ``size=…``."""
+        COUNTS.faults += "ro" in options.split(",")
         done = _run("mount", "-o", f"remount,{options}", str(self.point))
         assert done.returncode == 0, done.stderr
 
     def unmount(self) -> None:
         """Take it away, whoever has something open on it."""
+        COUNTS.faults += 1
         done = _run("umount", "--lazy", str(self.point))
         assert done.returncode == 0, done.stderr
 
@@ -130,6 +134,7 @@ class Disks:
 
 def fill(folder: Path, leave: int = 0) -> Path:
     """Fill a disk to the last byte (but for ``leave``) with a file, and give that file."""
+    COUNTS.faults += 1
     ballast = folder / f"{BALLAST}{len(list(folder.iterdir()))}"
     with ballast.open("wb", buffering=0) as file:
         for size in (1 << 20, 1 << 16, 1 << 12, 1 << 9):
@@ -145,6 +150,7 @@ def fill(folder: Path, leave: int = 0) -> Path:
 
 def fill_inodes(folder: Path) -> Path:
     """Make empty files until no more can be made, and give the folder that holds them."""
+    COUNTS.faults += 1
     many = folder / f"{BALLAST}inodes"
     many.mkdir()
     with contextlib.suppress(OSError):

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.demo import samples
 from tests import uploads
 from tests.e2e.world import World, digest
+from tests.torture.counts import COUNTS
 from tests.torture.disks import BALLAST
 
 if TYPE_CHECKING:
@@ -148,8 +149,10 @@ class House(World):
         archived = self.archived()
         standing = {one for user in self.users for one in self.in_place(user).values()}
         missing = set(self.given) - set(archived) - standing
+        COUNTS.lost += len(missing)
         assert not missing, f"lost: {missing}"
         twice = {one for one in archived if archived.count(one) > 1}
+        COUNTS.twice += len(twice)
         assert not twice, f"in the archive twice: {twice}"
         assert self._look_outside() == self._outside, "something outside was touched"
 

@@ -7,7 +7,6 @@ it takes the program to try some times; then the disk is well again, and what wa
 
 from __future__ import annotations
 
-import os
 import time
 from typing import TYPE_CHECKING
 
@@ -16,12 +15,11 @@ import pytest
 from tests.torture.fuse.faults import GROUPS
 from tests.torture.fuse.mount import Mount
 from tests.torture.house import House
-from tests.torture.needs import needs_fuse
+from tests.torture.needs import LONG, needs_fuse
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-LONG = os.environ.get("PHOTON_RELAY_TORTURE") == "all"
 SHORT_CALLS = ["fsyncdir", "rename", "write"]
 CALLS = {
     "EIO": sorted(GROUPS["any"]),

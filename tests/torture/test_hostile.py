@@ -16,12 +16,12 @@ import pytest
 from tests.e2e.world import digest
 from tests.torture.disks import Disks
 from tests.torture.house import FOLDER, House, photo
+from tests.torture.needs import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-LONG = os.environ.get("PHOTON_RELAY_TORTURE") == "all"
 RACE = 120.0 if LONG else 5.0
 EMPTY = 1_000_000 if LONG else 2_000
 

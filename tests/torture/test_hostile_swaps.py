@@ -15,13 +15,12 @@ import pytest
 
 from tests.torture.fuse.mount import Mount
 from tests.torture.house import FOLDER, House, photo
-from tests.torture.needs import needs_fuse
+from tests.torture.needs import LONG, needs_fuse
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
 
-LONG = os.environ.get("PHOTON_RELAY_TORTURE") == "all"
 RACE = 120.0 if LONG else 6.0
 
 
