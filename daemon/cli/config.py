@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 from typing import TYPE_CHECKING
 
-from daemon.settings import json_schema
+from daemon.settings.beside import schema_text
 from daemon.settings_file import config_check
 
 if TYPE_CHECKING:
@@ -24,5 +23,5 @@ def check(arguments: Namespace) -> int:
 def schema(arguments: Namespace) -> int:
     """Print the JSON schema."""
     del arguments
-    print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    print(schema_text(), end="")
     return 0

@@ -21,6 +21,7 @@ from daemon.lifetime import Locked, run_daemon
 from daemon.logs import set_up
 from daemon.nextcloud.make import make_occ
 from daemon.photoprism.client import PhotoPrism
+from daemon.settings.beside import keep_schema
 from daemon.settings_file import ensure_default, load
 from daemon.settings_torn import load_at_start
 from daemon.text import shown
@@ -38,6 +39,7 @@ def run(arguments: Namespace) -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     made = ensure_default(arguments.config)
     loaded = load_at_start(arguments.config, os.environ)
+    keep_schema(arguments.config)
     set_up(loaded.settings.log.level, loaded.settings.log.format)
     if made:
         logging.getLogger("daemon").warning(

@@ -12,6 +12,7 @@ from daemon.settings.overlay import SUFFIX
 if TYPE_CHECKING:
     from pydantic import BaseModel
 
+TITLE = "Photon Relay"
 DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -28,7 +29,7 @@ def json_schema() -> dict[str, Any]:
     # `alice:` with nothing behind it is how people write it.
     included = definitions["Users"]["properties"]["include"]
     included["additionalProperties"] = {"anyOf": [included["additionalProperties"], {"type": "null"}]}
-    return {"$schema": DIALECT, "title": "Photon Relay", **made, "$defs": definitions}
+    return {"$schema": DIALECT, "title": TITLE, **made, "$defs": definitions}
 
 
 def _models(root: type[BaseModel]) -> dict[str, type[BaseModel]]:

@@ -13,9 +13,10 @@ from typing import Any
 import jsonschema
 import pytest
 import yaml
+from PIL import Image
 
 from daemon import __version__
-from tests.docs.reading import ROOT, schema_of
+from tests.docs.reading import ROOT, links, schema_of
 
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yaml"))
 FORMS = sorted((ROOT / ".github" / "ISSUE_TEMPLATE").glob("[!c]*.yml"))
@@ -133,3 +134,11 @@ def test_editors_find_the_schema() -> None:
 
 def test_the_changelog_knows_this_version() -> None:
     assert re.search(rf"^## .*\b{re.escape(__version__)}\b", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+
+
+def test_the_readme_is_light_and_its_moving_picture_moves() -> None:
+    shown = [ROOT / link for link in links(ROOT / "README.md") if link.startswith("docs/images/")]
+    assert ROOT / "docs/images/relay.gif" in shown
+    assert sum(path.stat().st_size for path in shown) < 2_000_000
+    with Image.open(ROOT / "docs/images/relay.gif") as picture:
+        assert picture.n_frames > 10  # type: ignore[attr-defined]
