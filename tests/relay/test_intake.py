@@ -251,3 +251,24 @@ async def test_a_side_file_alone_says_what_it_waits_for(world: World) -> None:
     joined = world.ledger.photos.get(alone.id)
     assert joined is not None
     assert (joined.state, joined.message) == (State.SETTLED, "")
+
+
+async def test_what_was_put_back_after_the_copy_of_a_lost_ledger_is_not_taken_again(world: World) -> None:
+    (photo,) = await world.deliver("alice", {f"{FOLDER}/a.jpg": shot(1)})
+    await world.relay()
+    ended = world.photo(photo)
+    await world.restore.photo(photo.id)
+    # The copy is of before that: in it the photo is done. The home is listed anew.
+    world.ledger.photos.advance([photo.id], State.DONE, world.clock.wall(), ended_at=ended.ended_at)
+    world.ledger.photos.put(photo.id, fingerprint=ended.fingerprint)
+    found = world.found("alice", f"{FOLDER}/a.jpg")
+    world.ledger.homes.seen("alice", world.clock.wall())
+    world.ledger.homes.list_begin("alice")
+    world.ledger.homes.list_add("alice", [(found.path, found.fingerprint.inode, found.fingerprint.size)])
+    await world.later(60)
+    world.ledger.homes.list_end("alice", world.clock.wall())
+    assert await world.settle("alice", [f"{FOLDER}/a.jpg"]) == set()
+    # Another file of that name, from now on, is new.
+    world.put("alice", f"{FOLDER}/b.jpg", shot(2))
+    world.path("alice", f"{FOLDER}/b.jpg").replace(world.path("alice", f"{FOLDER}/a.jpg"))
+    assert await world.settle("alice", [f"{FOLDER}/a.jpg"]) == {("alice", f"{FOLDER}/a.jpg")}
