@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -9,6 +10,7 @@ import pytest
 
 from daemon.ledger.model import Photo, State
 from tests.relay.world import FOLDER, World, shot
+from tests.torture.swift_occ import SwiftOcc
 
 if TYPE_CHECKING:
     from tests.relay.conftest import MakeWorld
@@ -16,6 +18,11 @@ if TYPE_CHECKING:
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
 PATH = f"{FOLDER}/IMG_1.jpg"
 HOURS = 3600.0
+
+
+@pytest.fixture
+async def world(make_world: MakeWorld) -> World:
+    return await make_world("photoprism", **OFF)
 
 
 async def proved(world: World, user: str = "alice", content: bytes | None = None) -> Photo:
@@ -126,3 +133,62 @@ async def test_a_clock_set_back_does_not_keep_releases_into_the_bin_waiting(
     assert world.photo(photo).state is State.DONE, world.said()
     assert world.clock.time - before < HOURS
     assert sum(name.startswith("files_trashbin/") for name in world.standing()) == 1 + known_before
+
+
+@pytest.mark.parametrize(
+    ("traps", "taken"),
+    [
+        ({"language": "de"}, True),
+        ({"import_dest": "from/nextcloud"}, True),
+        ({"keeps_unproved": True, "unindexed": ["*"], "crash_after": 1}, True),
+        ({"import_allow": ["heic"]}, False),
+    ],
+)
+async def test_photoprism_is_set_up_otherwise(world: World, traps: dict[str, Any], taken: bool) -> None:
+    """What it takes otherwise arrives all the same; what it leaves lying is kept, with the reason."""
+    assert world.pp is not None
+    world.pp.traps.set(traps)
+    [photo] = await world.deliver("alice", {PATH: shot(1)})
+    async with world.running():
+        for _ in range(8):
+            await world.later(400)
+            with suppress(AssertionError):
+                await world.until(lambda: world.photo(photo).state in {State.DONE, State.HELD}, 1)
+        await world.until(lambda: not list(world.imports.iterdir()))
+    now = world.photo(photo)
+    if taken:
+        assert (now.state, list(world.archived().values())) == (State.DONE, [shot(1)]), world.said()
+        assert now.archived_as.startswith(traps.get("import_dest", "20"))
+        assert world.standing() == {}
+    else:
+        assert (now.state, now.code) == (State.HELD, "archive.absent"), world.said()
+        assert world.standing() == {f"files/{PATH}": shot(1)}
+
+
+async def test_raw_that_photoprism_leaves_lying_is_kept(world: World) -> None:
+    """``PHOTOPRISM_DISABLE_RAW``: the RAW stays in import without a word, so its whole group is kept."""
+    assert world.pp is not None
+    world.pp.traps.skip_raw = True
+    raw = b"II*\0\x10\0\0\0CR\x02\0" + bytes(500)
+    photos = await world.deliver("alice", {PATH: shot(1), f"{FOLDER}/IMG_1.cr2": raw})
+    async with world.running():
+        for _ in range(8):
+            await world.later(400)
+            with suppress(AssertionError):
+                await world.until(lambda: all(world.photo(one).state is State.HELD for one in photos), 1)
+        await world.until(lambda: not list(world.imports.iterdir()))
+    assert {(world.photo(one).state, world.photo(one).code) for one in photos} == {(State.HELD, "archive.absent")}
+    assert world.standing() == {f"files/{PATH}": shot(1), f"files/{FOLDER}/IMG_1.cr2": raw}
+
+
+@pytest.mark.parametrize("traps", [{"counts_new": True}, {"version": "31.0.9"}, {"users": ["dora"]}])
+async def test_nextcloud_is_set_up_otherwise(make_world: MakeWorld, traps: dict[str, Any]) -> None:
+    """Its tables, its version and users without a home change nothing: everybody sees the photo in the end."""
+    world = await make_world("folder")
+    world.nextcloud.switch(**traps)
+    world.runner.runner = SwiftOcc(world.nextcloud, world.clock)
+    [photo] = await world.deliver("alice", {PATH: shot(1)})
+    await world.relay()
+    assert world.photo(photo).state is State.DONE, world.said()
+    assert f"Album/{world.photo(photo).archived_as}" in world.nextcloud.known("bob")
+    assert PATH not in world.nextcloud.known("alice")
