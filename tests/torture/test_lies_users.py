@@ -96,14 +96,14 @@ async def test_its_owner_meddles_at_every_step(make_world: MakeWorld, step: str,
     assert (now is None and deed is leave_user_out) or (now is not None and now.state in ENDS), world.said()
     assert now is None or now.state is State.DONE or (now.code and now.message)
     assert (world.data / "alice").exists() == (deed not in {delete_user, rename_user})
-    kept = {
+    standing: dict[Callable[[World], None], dict[str, bytes]] = {
         delete_user: {}, rename_user: {}, delete_photo: {},
         leave_user_out: {f"files/{PATH}": shot(1)},
         rename_photo: {f"files/{FOLDER}/holiday.jpg": shot(1)},
         # What changes before it is read settles anew, and is relayed as what it is then.
         replace_photo: {} if step == "settled" else {f"files/{PATH}": shot(2)},
-    }[deed]  # fmt: skip
-    assert world.standing("alice") == kept
+    }  # fmt: skip
+    assert world.standing("alice") == standing[deed]
     if deed is rename_user:
         assert world.standing("alicia") == {f"files/{PATH}": shot(1)}
     async with world.running():
