@@ -50,7 +50,7 @@ def at_rest(scene: Scene, directories: int, seconds: float) -> Rest:
     with scene.daemon(patience=300) as (pid, _):
         _wait_until_calm(pid)
         # What starts and proves itself in the first seconds is no rest yet.
-        time.sleep(min(seconds, 15))
+        time.sleep(min(seconds, 40))
         cpu, written, woken = measure.cpu_seconds(pid), measure.written(pid), measure.Wakeups(pid)
         started = time.monotonic()
         while time.monotonic() < started + seconds:

@@ -328,8 +328,12 @@ class World:
 
     def scanned_paths(self) -> set[str]:
         """Give the paths of all scans without metadata."""
+        return {path for path, _ in self.scans()}
+
+    def scans(self) -> set[tuple[str, bool]]:
+        """Give the paths of all scans without metadata, each with whether all below was scanned too."""
         return {
-            word.partition("=")[2]
+            (word.partition("=")[2], "--shallow" not in argv)
             for argv in self.occ.calls("files:scan")
             if not any("metadata" in word for word in argv) and "--help" not in argv
             for word in argv
