@@ -121,8 +121,9 @@ def test_a_full_disk_of_the_state_folder(tmp_path: Path, disks: Disks, kind: str
         assert "Traceback" not in refused.stderr
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["tmpfs", *(["ext4"] if LONG else [])])
+@pytest.mark.parametrize("kind", ["tmpfs", "ext4"])
 def test_an_archive_without_a_free_inode(tmp_path: Path, disks: Disks, kind: str) -> None:
     """There is space by the gigabyte, and not one more file can be made."""
     if kind == "tmpfs":

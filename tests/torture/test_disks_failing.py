@@ -29,9 +29,6 @@ CALLS = {
     "ENOSPC": sorted(GROUPS["growing"]),
     "EDQUOT": sorted(GROUPS["growing"]),
 }
-NEVER_CALLED = frozenset({"chown", "link", "readlink", "symlink", "rmdir", "truncate"})
-"""What the program has no reason to call there in an ordinary relay."""
-
 pytestmark = [needs_fuse, pytest.mark.timeout(1200)]
 
 
@@ -44,10 +41,8 @@ def test_each_call_of_the_archives_disk_fails_for_a_while(tmp_path: Path, error:
             before = house.tried()
             disk.fault(call, errno=error)
             house.put(f"{call}.jpg", 10 + number)
-            if call in NEVER_CALLED:
-                time.sleep(1)
-            else:
-                house.until(lambda: house.tried() > before, f"a try while {call} fails", 15)  # noqa: B023
+            # Some calls are not made there in an ordinary relay: then the photo simply comes.
+            house.until(lambda: house.tried() > before or not house.in_place(), f"a try while {call} fails", 15)  # noqa: B023
             disk.clear()
             house.until_relayed()
         assert house.stop() == 0

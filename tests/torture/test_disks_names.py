@@ -95,8 +95,9 @@ def test_hard_names_on_every_file_system(tmp_path: Path, disks: Disks, after: st
         house.in_order()
 
 
+@pytest.mark.long_form
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("after", ["archive", *(["delete"] if LONG else [])])
+@pytest.mark.parametrize("after", ["archive", "delete"])
 def test_one_disk_that_is_mounted_at_every_place(tmp_path: Path, disks: Disks, after: str) -> None:
     """``st_dev`` is equal everywhere, and every rename and link between two of the places is refused (``EXDEV``)."""
     disks.give("xfs", "disk")
