@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+import tomllib
 from functools import cache
 from pathlib import Path
 
@@ -240,3 +241,24 @@ def test_what_is_asked_every_half_minute_imports_little() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == []
+
+
+CHOSEN = {
+    "aiodocker": "aiodocker",
+    "aiohttp": "aiohttp",
+    "aiohttp-session": "aiohttp_session",
+    "anyio": "anyio",
+    "blake3": "blake3",
+    "cryptography": "cryptography",
+    "pyyaml": "yaml",
+    "watchfiles": "watchfiles",
+}
+"""The libraries that the program's owner has chosen, each with the name under which it is imported."""
+
+
+@pytest.mark.parametrize("library", CHOSEN)
+def test_the_chosen_libraries_are_those_that_are_used(library: str) -> None:
+    needed = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["dependencies"]
+    assert any(re.match(rf"{library}[>=~\[]", one) for one in needed)
+    wanted = re.compile(rf"^\s*(from|import) {CHOSEN[library]}\b", re.MULTILINE)
+    assert any(wanted.search(path.read_text()) for room in ("daemon", "ui") for path in (ROOT / room).rglob("*.py"))
