@@ -174,6 +174,9 @@ class Pipeline:
                     gone = True
                 if gone:
                     self._ledger.photos.forget(photo.id)
+                else:
+                    # Stopped just before that was looked at.
+                    self._unless_replaced(photo)
 
     def _stopped(self) -> bool:
         """Tell whether nothing may move now."""

@@ -192,3 +192,17 @@ async def test_nextcloud_is_set_up_otherwise(make_world: MakeWorld, traps: dict[
     assert world.photo(photo).state is State.DONE, world.said()
     assert f"Album/{world.photo(photo).archived_as}" in world.nextcloud.known("bob")
     assert PATH not in world.nextcloud.known("alice")
+
+
+async def test_stopped_just_after_a_photo_was_found_changed_leaves_no_row_behind(world: World) -> None:
+    """What changed while it waited has a row of its own by then; the earlier one once stayed "found" for ever."""
+    [first] = await world.deliver("alice", {PATH: shot(1)})
+    world.ledger.photos.advance([first.id], State.EXAMINED, world.clock.time)
+    world.put("alice", PATH, shot(2))
+    await world.sweep()
+    world.ledger.photos.advance([first.id], State.FOUND, world.clock.time, "it changed")
+    await world.restart()
+    await world.relay()
+    assert (world.photo(first).state, world.photo(first).code) == (State.REFUSED, "file.replaced"), world.said()
+    assert list(world.archived().values()) == [shot(2)]
+    assert world.standing() == {}
