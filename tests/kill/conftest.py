@@ -58,7 +58,7 @@ def trials(
         place = mounted(on) / folder.name if on else folder
         shelf = mounted(archive_on) / folder.name / "shelf" if archive_on else None
         made = Trials(place, configuration, programs, occ, shelf)
-        request.addfinalizer(lambda: print(f"\n{request.node.name}: {made.tally}"))
+        request.addfinalizer(lambda: print(f"\n{request.node.name}: {made.tally.said()}"))
         return made
 
     return make

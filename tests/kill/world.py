@@ -221,6 +221,8 @@ class World:
         """Tell how all of it stands, as far as it must be the same whatever happened on the way."""
         places = sorted(f"{_nameless(path)} = {content}" for path, content in self.standing())
         photos = self._rows("SELECT * FROM photos ORDER BY user, path, id")
+        # Which of two equal photos is called the duplicate is a matter of who was first; that one is, is not.
+        duplicates = Counter(row["blake3"] for row in photos if row["duplicate_of"] is not None)
         known = {
             user: sorted(
                 _nameless(path) for path in self.occ.known(user) if self.configuration.occ and HIDDEN not in path
@@ -239,7 +241,7 @@ class World:
             ),
             "import": sorted(path.name for path in self.imports.iterdir()),
             "photos": [
-                (row["user"], os.fsdecode(row["path"]), row["state"], row["duplicate_of"] is not None, row["after"],
+                (row["user"], os.fsdecode(row["path"]), row["state"], duplicates[row["blake3"]], row["after"],
                  os.fsdecode(row["archived_as"]), os.fsdecode(row["hidden"]), row["code"])
                 for row in photos
             ],

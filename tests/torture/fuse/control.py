@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
 import threading
 from typing import TYPE_CHECKING, Any
@@ -16,17 +18,22 @@ _OF_POWER = frozenset({"points", "cut", "is_cut", "power_on", "settle", "audit",
 
 
 def serve(path: Path, layer: Layer) -> None:
-    """Answer requests for ``layer`` in threads of their own, for as long as the process lives."""
+    """Answer requests for ``layer`` in a thread of its own, until the test closes the connection or dies.
+
+    Then this process is told to end (SIGTERM), which unmounts the layer.
+    """
     server = socket.socket(socket.AF_UNIX)
     server.bind(str(path))
-    server.listen(8)
+    server.listen(1)
     threading.Thread(target=_accept, args=(server, layer), daemon=True).start()
 
 
 def _accept(server: socket.socket, layer: Layer) -> None:
-    while True:
-        connection, _ = server.accept()
-        threading.Thread(target=_answer, args=(connection, layer), daemon=True).start()
+    connection, _ = server.accept()
+    try:
+        _answer(connection, layer)
+    finally:
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _answer(connection: socket.socket, layer: Layer) -> None:

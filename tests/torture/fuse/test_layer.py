@@ -19,7 +19,7 @@ import pytest
 from daemon.files import syscalls
 from daemon.files.placing import copy_into
 from daemon.files.publishing import rename_noreplace
-from tests.torture.fuse.mount import Mount
+from tests.torture.fuse.mount import ROOT, Mount
 from tests.torture.needs import needs_fuse
 
 if TYPE_CHECKING:
@@ -256,6 +256,17 @@ class TestFaults:
             with pytest.raises(OSError, match="not connected"):
                 os.listdir(mount.path)
         assert os.listdir(tmp_path / "mount") == []
+
+    def test_a_test_that_dies_leaves_no_mount(self, tmp_path: Path) -> None:
+        code = (
+            "import os, sys; from pathlib import Path; from tests.torture.fuse.mount import Mount\n"
+            f"Mount(Path({str(tmp_path / 'back')!r}), Path({str(tmp_path / 'mount')!r})).__enter__(); os._exit(3)"
+        )
+        assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False).returncode == 3
+        until = time.monotonic() + 20
+        while os.path.ismount(tmp_path / "mount") and time.monotonic() < until:
+            time.sleep(0.05)
+        assert not os.path.ismount(tmp_path / "mount")
 
     def test_calls_are_counted(self, plain: Mount) -> None:
         before = plain.calls().get("rename", 0)

@@ -55,7 +55,7 @@ def trials(
         made = PowerTrials(
             tmp_path_factory.mktemp("desk"), configuration, benches, occ, ledger_too=ledger_too, traps=traps
         )
-        request.addfinalizer(lambda: print(f"\n{request.node.name}: {made.tally}"))
+        request.addfinalizer(lambda: print(f"\n{request.node.name}: {made.tally.said()}"))
         return made
 
     return make
