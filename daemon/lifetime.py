@@ -7,7 +7,6 @@ import fcntl
 import logging
 import os
 import signal
-import sqlite3
 import threading
 import time
 from contextlib import asynccontextmanager, suppress
@@ -27,6 +26,7 @@ from daemon.files.faults import told
 from daemon.files.publishing import sync_way
 from daemon.front import Front
 from daemon.ledger.recovery import open_ledger
+from daemon.ledger.store import DAMAGED
 from daemon.logs import set_up
 from daemon.service.config import Config
 from daemon.service.starting import starting
@@ -87,7 +87,7 @@ async def held(state: str, damage: str = "") -> AsyncIterator[Ledger]:
             yield ledger
         finally:
             with CancelScope(shield=True):
-                with suppress(sqlite3.DatabaseError):  # a damaged one
+                with suppress(DAMAGED):
                     await anyio.to_thread.run_sync(ledger.close)
     finally:
         lock.release()

@@ -29,6 +29,10 @@ LOG_KEPT = 8 << 20
 """Bytes of write-ahead log that stay on the disk when it is not needed."""
 
 
+DAMAGED = sqlite3.DatabaseError
+"""What is raised where the file is damaged, for those who close it all the same."""
+
+
 class Store:
     """SQLite with the two things that the ledger needs of it: transactions that last, and calls from any thread.
 

@@ -123,7 +123,7 @@ def test_variables_are_those_of_the_compose_file(block: Block) -> None:
 
 def test_the_demo_runs_as_the_readme_says(tmp_path: Path) -> None:
     assert "`make demo ARGS=--once`" in (ROOT / "README.md").read_text()
-    environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path), "TMPDIR": str(tmp_path)}
+    environment = {"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), "TMPDIR": str(tmp_path)}
     words = ["make", "demo", "ARGS=--once", f"VENV={sys.prefix}"]
     ran = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=100)
     assert ran.returncode == 0, ran.stdout + ran.stderr
