@@ -2,5 +2,5 @@
 
 All SQL of the project stands in this room. It asks nobody. Its methods block: call them in a thread.
 
-Who may enter: checks, cli, homekeeper, lifetime, notify, relay, service, sweeper.
+Who may enter: checks, cli, homekeeper, ledgerkeeper, lifetime, notify, relay, service, sweeper.
 """

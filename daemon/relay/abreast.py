@@ -75,21 +75,36 @@ async def abreast(
     return run.outcomes
 
 
-async def together(call: Callable[[T], Awaitable[R]], items: Sequence[T]) -> list[R | RelayError]:
-    """Give what ``call`` answers for each item, or the ``RelayError`` it raised, in their order; a few at a time."""
+async def together(
+    call: Callable[[T], Awaitable[R]],
+    items: Sequence[T],
+    *,
+    of_all: Callable[[Exception], bool] = lambda _: False,
+) -> list[R | RelayError]:
+    """Give what ``call`` answers for each item, or the ``RelayError`` it raised, in their order; a few at a time.
+
+    ``of_all`` tells of an error that it concerns all of them: then no other is begun, and it is raised.
+    """
     answers: list[R | RelayError] = [RelayError("", "")] * len(items)
     numbers = iter(range(len(items)))
+    fault: list[RelayError] = []
 
     async def one_after_another() -> None:
         for number in numbers:
+            if fault:
+                return
             try:
                 answers[number] = await call(items[number])
             except RelayError as error:
                 answers[number] = error
+                if of_all(error):
+                    fault.append(error)
 
     async with anyio.create_task_group() as group:
         for _ in range(min(_MOST_REQUESTS, len(items))):
             group.start_soon(one_after_another)
+    if fault:
+        raise fault[0]
     return answers
 
 

@@ -113,11 +113,7 @@ class PhotoPrismArchive:
 
     async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
         """Tell of each whether PhotoPrism has it already, proved by its bytes."""
-        answers = await together(self._known, photos)
-        for answer in answers:
-            if isinstance(answer, RelayError) and concerns_all(answer):
-                raise answer
-        return answers
+        return await together(self._known, photos, of_all=concerns_all)
 
     async def _known(self, photo: Photo) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
@@ -245,11 +241,7 @@ class PhotoPrismArchive:
 
     async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
         """Tell of each group, for each member, what PhotoPrism and its disk really have."""
-        answers = await together(self._prove_group, groups)
-        for answer in answers:
-            if isinstance(answer, RelayError) and concerns_all(answer):
-                raise answer
-        return answers
+        return await together(self._prove_group, groups, of_all=concerns_all)
 
     async def _prove_group(self, group: Sequence[Photo]) -> dict[int, Finding]:
         if self._under_way is not None:

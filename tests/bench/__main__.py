@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tests.bench import calls, latency, lists, live, living, races, sweeping
+from tests.bench import calls, latency, lists, live, living, many, prism, races, sweeping
 from tests.bench.bench import Bench
 from tests.bench.figures import Figure, table
 from tests.bench.scene import PROGRAM
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 PARTS: dict[str, Callable[[Bench], Iterable[Figure]]] = {
     "race": races.figures,
+    "many": many.figures,
+    "prism": prism.figures,
     "latency": latency.figures,
     "idle": living.idle_figures,
     "memory": living.memory_figures,

@@ -1,4 +1,8 @@
-"""Moving a folder of photos: the program's sweep, rsync, and the loop of ``sha1sum`` and ``mv`` that people write."""
+"""Moving a folder of photos: the program's sweep, what people use instead, and the reading alone as a limit.
+
+Each moves the photos into the archive in its own way: rsync compares every byte with what stands there, the loop writes
+down the hashes first, rclone moves (a rename where it can). ``sha1sum`` moves nothing: it only reads, on all cores.
+"""
 
 from __future__ import annotations
 
@@ -17,13 +21,20 @@ if TYPE_CHECKING:
 _LOOP = """
 mkdir -p "$2"
 find "$1" -type f -print0 | while IFS= read -r -d '' file; do
-  sha1sum "$file" >>"$3"
+  sha256sum "$file" >>"$3"
   mv -n "$file" "$2/"
 done
 """
-RELAY, RSYNC, LOOP = "photon-relay sweep", "rsync -a --remove-source-files", "sha1sum + mv loop"
+_READING = 'find "$1" -type f -print0 | xargs -0 -n 16 -P "$2" sha1sum >"$3"'
+RELAY, RSYNC = "photon-relay sweep", "rsync -a --checksum --remove-source-files"
+LOOP, RCLONE, SHA1SUM = "sha256sum + mv loop", "rclone move", "sha1sum on all cores"
 RELAY_ALONE = "  less a sweep of nothing"
-NAMES = (RELAY, RSYNC, LOOP)
+NAMES = (RELAY, RSYNC, LOOP, SHA1SUM)
+
+
+def names() -> tuple[str, ...]:
+    """Give who races on this machine."""
+    return (*NAMES, RCLONE) if shutil.which("rclone") else NAMES
 
 
 def command(name: str, scene: Scene) -> list[str | Path]:
@@ -31,7 +42,11 @@ def command(name: str, scene: Scene) -> list[str | Path]:
     if name == RELAY:
         return [PROGRAM, "--config", scene.config, "sweep"]
     if name == RSYNC:
-        return ["rsync", "-a", "--remove-source-files", f"{scene.source}/", f"{scene.archive}/"]
+        return ["rsync", "-a", "--checksum", "--remove-source-files", f"{scene.source}/", f"{scene.archive}/"]
+    if name == RCLONE:
+        return ["rclone", "--config", "/dev/null", "move", scene.source, scene.archive]
+    if name == SHA1SUM:
+        return ["bash", "-c", _READING, "reading", scene.source, str(os.cpu_count() or 1), scene.root / "sums"]
     return ["bash", "-c", _LOOP, "loop", scene.source, scene.archive, scene.root / "sums"]
 
 
@@ -53,22 +68,23 @@ def race(root: Path, archives: Path, master: Path, count: int, payload: int, rou
     Every round begins with another of them, so that none always runs on a warmer or fuller machine; every run begins
     with what was written before synced to disk, and must have moved every photo.
     """
-    costs: dict[str, list[measure.Cost]] = {name: [] for name in NAMES}
+    racing = names()
+    costs: dict[str, list[measure.Cost]] = {name: [] for name in racing}
     for number in range(rounds):
-        for turn in range(len(NAMES)):
-            name = NAMES[(number + turn) % len(NAMES)]
+        for turn in range(len(racing)):
+            name = racing[(number + turn) % len(racing)]
             scene = Scene(root / "scene", archives / "archive")
             scene.make()
             shutil.copytree(master, scene.source, dirs_exist_ok=True)
             os.sync()
             costs[name].append(measure.run(command(name, scene), root / "cost.json"))
             left, arrived = photos_in(scene.source), photos_in(scene.archive)
-            if (left, arrived) != (0, count):
+            if (left, arrived) != ((count, 0) if name == SHA1SUM else (0, count)):
                 raise RuntimeError(f"{name}: {left} photos left, {arrived} of {count} arrived")
             scene.remove()
     nothing = statistics.median(_sweep_of_nothing(root, archives) for _ in range(rounds))
     alone = [replace(cost, seconds=max(cost.seconds - nothing, 0.001)) for cost in costs[RELAY]]
-    named = [(RELAY, costs[RELAY]), (RELAY_ALONE, alone), (RSYNC, costs[RSYNC]), (LOOP, costs[LOOP])]
+    named = [(RELAY, costs[RELAY]), (RELAY_ALONE, alone), *((name, costs[name]) for name in racing[1:])]
     return [_median(name, each, count, payload) for name, each in named]
 
 

@@ -86,7 +86,7 @@ def test_the_others_move_everything(tmp_path: Path, name: str) -> None:
 
 
 def test_the_table_compares() -> None:
-    rates = dict(zip(contenders.NAMES, (50.0, 100.0, 25.0), strict=True))
+    rates = dict(zip(contenders.NAMES[:3], (50.0, 100.0, 25.0), strict=True))
     lines = table([contenders.Result(name, rate, 1, 2, 3, 4) for name, rate in rates.items()]).splitlines()
     assert [line.split()[-7:-4] for line in lines[1:]] == [
         ["50.0", "0.50", "2.00"],
@@ -99,7 +99,7 @@ def test_the_table_compares() -> None:
 def test_a_small_race_is_run_to_its_end(tmp_path: Path) -> None:
     payload = make_photos(tmp_path / "master", 5, 100_000)
     results = contenders.race(tmp_path, tmp_path, tmp_path / "master", 5, payload, 1)
-    assert [one.name for one in results] == [contenders.RELAY, contenders.RELAY_ALONE, *contenders.NAMES[1:]]
+    assert [one.name for one in results] == [contenders.RELAY, contenders.RELAY_ALONE, *contenders.names()[1:]]
     relay, alone, *_ = results
     assert alone.rate > relay.rate
     assert relay.read >= 1, "every byte was read to be hashed"

@@ -47,7 +47,7 @@ def endless(path: Path, size: int) -> None:
 @pytest.mark.parametrize("kind", ["xfs", *(["btrfs", "tmpfs", "ext4"] if LONG else [])])
 def test_what_is_no_photo_harms_nobody(tmp_path: Path, disks: Disks, kind: str) -> None:
     """FIFOs, devices, sockets, sparse files of exabytes, times of the year 3000, links, folders called ``x.jpg``."""
-    disks.give(kind, "data")
+    disks.give(kind, "data", make=("-b", "4096") if kind == "ext4" else ())
     with House(tmp_path) as house:
         zoo = house.home("bob")
         zoo.mkdir(parents=True, exist_ok=True)
