@@ -102,9 +102,11 @@ class Photos(PhotoMoves):
                 found.setdefault(row["group_id"], []).append(rows.photo(row))
         return found
 
-    def of_batch(self, batch_id: int) -> list[Photo]:
-        """Give the photos of a batch, oldest first."""
-        found = self._store.rows("SELECT * FROM photos WHERE batch_id = ? ORDER BY id", (batch_id,))
+    def of_batch(self, batch_id: int, *states: State) -> list[Photo]:
+        """Give the photos of a batch, or those of them in any of ``states``, oldest first."""
+        only = f" AND +state IN ({marks(states)})" if states else ""
+        sql = f"SELECT * FROM photos WHERE batch_id = ?{only} ORDER BY id"  # noqa: S608  only question marks
+        found = self._store.rows(sql, (batch_id, *(state.value for state in states)))
         return [rows.photo(row) for row in found]
 
     def sum_of_batch(self, batch_id: int) -> tuple[int, int]:

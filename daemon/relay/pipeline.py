@@ -214,8 +214,8 @@ class Pipeline:
         opened: Batch | None = await anyio.to_thread.run_sync(self._open)
         if opened is None:
             return False
-        members = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, opened.id)
-        self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=len(members))
+        count, _ = await anyio.to_thread.run_sync(self._ledger.photos.sum_of_batch, opened.id)
+        self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=count)
         return await self._batch(opened)
 
     def _has_work(self, batch: Batch) -> bool:
@@ -303,8 +303,8 @@ class Pipeline:
     def _take_up(self, batch: Batch) -> None:
         """Let a batch's waiting photos go on from where they stopped."""
         with self._ledger.write():
-            for photo in self._ledger.photos.of_batch(batch.id):
-                if photo.state is State.WAITING and photo.resume and photo.resume is not State.ARCHIVED:
+            for photo in self._ledger.photos.of_batch(batch.id, State.WAITING):
+                if photo.resume and photo.resume is not State.ARCHIVED:
                     self._ledger.photos.take_up(photo.id, photo.resume)
 
     def _batch_waits(self, batch_id: int, error: RelayError) -> None:
@@ -321,8 +321,7 @@ class Pipeline:
         log.info("batch %s waits %s: %s", batch_id, span_in_words(again - now), error)
 
     async def _members(self, batch: Batch, *states: State) -> list[Photo]:
-        photos = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id)
-        return [photo for photo in photos if photo.state in states]
+        return await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, *states)
 
     async def _fill(self, batch: Batch) -> Batch:
         settled = await self._members(batch, State.SETTLED)
