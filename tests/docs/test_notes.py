@@ -29,7 +29,7 @@ def test_paths_that_are_named_are_there(page: Path) -> None:
 
 def _there(path: str) -> bool:
     """Tell whether a file or folder is there; `files/placing.link_into` names something in a file."""
-    spellings = (path, re.sub(r"\.\w+$", ".py", path))
+    spellings = (path, f"{path}.py", re.sub(r"\.\w+$", ".py", path))
     return any((place / spelling).exists() for place in (ROOT, ROOT / "daemon") for spelling in spellings)
 
 
