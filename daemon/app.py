@@ -275,7 +275,7 @@ def watch_options(settings: Settings) -> WatchOptions:
         archived=settings.users.archived,
         # At rest a change is heard of within two steps: well before its file has settled.
         step=min(0.5, max(0.05, watch.settle / 8)),
-        rest=min(1.25, max(0.05, watch.settle / 8)),
+        rest=min(2.0, max(0.05, watch.settle / 5)),
     )
 
 

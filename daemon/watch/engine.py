@@ -21,14 +21,16 @@ from watchfiles import Change
 from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
 from daemon.watch import canary
-from daemon.watch.watchdog import STALL
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
 NO_MORE = "the kernel grants no more watches (fs.inotify.max_user_watches)"
-HUGE = 8192
-"""So many paths at once mean that the kernel's queue (16,384 events, several for a file) may have overflowed."""
+HUGE = 2048
+"""So many paths at once mean that the kernel's queue may have overflowed: it holds 16,384 events, and an upload makes
+seven for its two names."""
+LATE = 1.0
+"""Seconds by which a look may come late; in more a fast machine could fill that queue."""
 
 
 @dataclass(slots=True)
@@ -70,6 +72,7 @@ class Engine:
         self._rest = max(self._step, round(rest * 1000))
         self._huge = huge
         self._stop = threading.Event()
+        self._rung = threading.Event()
         for root in self._roots:
             try:
                 root.encode()
@@ -111,28 +114,42 @@ class Engine:
             os.close(self._perch)
             self._perch = -1
 
+    def ring(self) -> None:
+        """Have `read` return within a step, for good, with what was gathered. From any thread, at any time."""
+        self._rung.set()
+
     def stop(self) -> None:
         """Have `read` return within a step, for good; what was gathered is dropped. From any thread, at any time."""
         self._stop.set()
 
     def read(self, *, wait: bool = True) -> Batch:
-        """Give what has happened: after a step in which nothing more came, or nothing at all after one at rest.
+        """Give what has happened: as soon as something has, and nothing more came within a step.
 
-        Without ``wait``: what there is within one step. A read that takes much longer than its steps means that the
-        process stood still, and then the queue may have overflowed unseen. Blocking. Raises ``OSError`` where the
+        Without ``wait``: what there is within one step. Returns also when `ring` or `stop` is called. Blocking: at rest
+        the thread stays here, since each hand-over to the event loop would wake two more. Raises ``OSError`` where the
         library gives up, as it does at a name that is not UTF-8.
         """
-        step = self._rest if wait else self._step
+        while True:
+            batch = self._look(self._rest if wait else self._step)
+            if batch != Batch() or not wait or self._stop.is_set() or self._rung.is_set():
+                return batch
+
+    def _look(self, step: int) -> Batch:
+        """Give what happens within a step and until nothing more does.
+
+        One that takes longer means that the process stood still, and then the queue may have overflowed unseen.
+        """
         began = time.monotonic()
         try:
-            raw = self._rust.watch(2 * self._step, step, step, self._stop)
+            # It sleeps a step, then a second one where something came, and more only for so long.
+            raw = self._rust.watch(step, step, max(1, step - 5), self._stop)
         except (WatchfilesRustInternalError, RuntimeError) as error:
             raise OSError(errno.EIO, str(error)) from error
-        late = time.monotonic() - began - (2 * step + 2 * self._step) / 1000
+        late = time.monotonic() - began - (1 if isinstance(raw, str) else 3) * step / 1000
         batch = Batch()
         if not isinstance(raw, str):
             self._sort(raw, batch)
-        if late > STALL:
+        if late > LATE:
             batch.doubt = f"the program stood still for {late:.1f} s: the kernel's queue may have overflowed"
         return batch
 

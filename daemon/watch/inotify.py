@@ -173,6 +173,8 @@ class Watcher:
                 group.start_soon(self._read, new, threads)
             if old is not None:
                 old.replaced.set()
+                if old.engine is not None:
+                    old.engine.ring()
             items: list[Item] = []
             fresh = tuple(root for root in roots if old is None or root not in old.roots)
             if fresh:

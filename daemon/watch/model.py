@@ -105,7 +105,7 @@ class WatchOptions:
     extensions: frozenset[str] = frozenset()
     archived: str = "Archived"
     step: float = 0.5
-    rest: float = 1.25
+    rest: float = 2.0
     relist: float = 1.0
     look: float = 20.0
     prove_every: float = 600.0
