@@ -273,9 +273,7 @@ def watch_options(settings: Settings) -> WatchOptions:
         mode=watch.mode,
         extensions=watch.only,
         archived=settings.users.archived,
-        # At rest a change is heard of within two steps: well before its file has settled.
-        step=min(0.5, max(0.05, watch.settle / 8)),
-        rest=min(2.0, max(0.05, watch.settle / 5)),
+        step=min(0.5, watch.settle / 4),
     )
 
 

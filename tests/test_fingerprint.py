@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from dataclasses import astuple
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,8 @@ def status(inode: int, mtime_ns: int) -> os.stat_result:
 @pytest.mark.parametrize("mtime_ns", [0, -(10**20), 32503680000 * 10**9, 2**62 * 10**9])
 def test_the_ledger_can_hold_every_fingerprint(inode: int, mtime_ns: int) -> None:
     found = Fingerprint.of(status(inode, mtime_ns))
-    (kept,) = sqlite3.connect(":memory:").execute("SELECT ?, ?, ?, ?", astuple(found))
+    with closing(sqlite3.connect(":memory:")) as db:
+        (kept,) = db.execute("SELECT ?, ?, ?, ?", astuple(found))
     assert Fingerprint(*kept) == found
     assert found.renamed(found)
 

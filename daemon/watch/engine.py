@@ -1,188 +1,242 @@
-"""Directories watched through ``watchfiles``: what is named there since the last look, and every sign of a loss.
+"""Directories watched by the kernel: what is named there since the last look, and whether the kernel lost some of it.
 
-The library's own engine (``RustNotify``) is used rather than ``awatch``: setting up a watch walks every directory
-(1.5 s for 100,000), which ``awatch`` does on the event loop, and only here it is known when the new watch stands, so
-that the old one can be read to its end after it. It sleeps for one step at a time, whether anything happens or not, so
-the step at rest is what an idle program costs. It keeps quiet about an overflowing queue, a refused watch and what is
-created in a new directory before its watch stands: whoever uses this looks for those.
+A thread waits on the kernel's queue itself, so that nothing wakes while nothing happens and what happens is known at
+once. Links are never followed. A new directory has its watch before it is listed, so nothing in it falls between.
 """
 
 from __future__ import annotations
 
 import errno
 import os
+import select
 import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
-from watchfiles import Change
-from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
+from inotify_simple import INotify, flags
 
-from daemon.watch import canary
+from daemon.text import shown
+from daemon.watch import tree
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
-NO_MORE = "the kernel grants no more watches (fs.inotify.max_user_watches)"
-HUGE = 2048
-"""So many paths at once mean that the kernel's queue may have overflowed: it holds 16,384 events, and an upload makes
-seven for its two names."""
-LATE = 1.0
-"""Seconds by which a look may come late; in more a fast machine could fill that queue."""
+# As plain numbers: an IntEnum costs more to compare than all else about an event.
+_CREATE, _MOVED_TO, _MOVED_FROM, _ISDIR = (
+    int(one) for one in (flags.CREATE, flags.MOVED_TO, flags.MOVED_FROM, flags.ISDIR)
+)
+_OVERFLOW, _IGNORED, _UNMOUNT = (int(one) for one in (flags.Q_OVERFLOW, flags.IGNORED, flags.UNMOUNT))
+_OPEN = int(flags.OPEN)
+_SELF = int(flags.DELETE_SELF) | int(flags.MOVE_SELF)
+_NAMES = _CREATE | _MOVED_TO | _MOVED_FROM | int(flags.DELETE)
+_CONTENT = int(flags.MODIFY) | int(flags.CLOSE_WRITE) | int(flags.ATTRIB)
+# Reading is not listened to: our own hashing and Nextcloud's scans would fill the queue. What is deleted and still
+# written to is nobody's photo any more.
+_HOW = int(flags.ONLYDIR) | int(flags.EXCL_UNLINK)
+_LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
+"""Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
 
 
 @dataclass(slots=True)
 class Batch:
-    """What happened, as paths below the base: ``changed`` has all, ``added`` those that came among them.
+    """What happened, as paths below the base: ``changed`` has all, ``added`` the directories that came among them.
 
-    ``lost``: roots that are not where they were. ``doubt``: why something may be missing, for people; empty: no.
-    ``sung``: the canary without a place was heard.
+    ``lost``: roots that are not where they were. ``trouble``: why something may be missing, for people; empty: no.
     """
 
     changed: set[str] = field(default_factory=set)
     added: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
-    doubt: str = ""
-    sung: bool = False
+    trouble: str = ""
 
 
 class Engine:
     """Watches ``roots`` (relative to ``base``; "" is the base itself), with ``recursive`` all directories below too.
 
-    ``step``: seconds for which events are gathered while some come; ``rest``: while none do. Raises
-    ``PermissionError``, whose ``filename`` is the root below the base in which something may not be read, and
-    ``OSError`` where the watch cannot be set up. Memory: some 200 bytes a directory. One thread at a time may read.
+    Raises ``PermissionError``, whose ``filename`` is the directory below the base that may not be read, and
+    ``OSError`` where the kernel grants no more watches. Memory: some 150 bytes a directory. One thread at a time may
+    read.
     """
 
-    def __init__(
-        self,
-        base: str,
-        roots: Iterable[str],
-        *,
-        recursive: bool,
-        step: float = 0.5,
-        rest: float = 1.0,
-        huge: int = HUGE,
-    ) -> None:
+    def __init__(self, base: str, roots: Iterable[str], *, recursive: bool) -> None:
         self._base = base.rstrip("/")
-        self._roots = tuple(sorted(roots))
-        self._step = max(1, round(step * 1000))
-        self._rest = max(self._step, round(rest * 1000))
-        self._huge = huge
-        self._stop = threading.Event()
-        self._rung = threading.Event()
-        for root in self._roots:
-            try:
-                root.encode()
-            except UnicodeEncodeError:
-                raise PermissionError(errno.EILSEQ, "its name is not UTF-8", root) from None
-        # A file in memory, watched as the directories are: it proves the watch alive without a write to any disk.
-        self._perch = os.memfd_create("photon-relay-canary", os.MFD_CLOEXEC)
-        self._perched = f"/proc/self/fd/{self._perch}"
-        self.sings = os.access(self._perched, os.R_OK)
-        """Whether there is that canary: a process that has changed its user may not look at its own descriptors."""
+        self._roots = frozenset(roots)
+        self._recursive = recursive
+        self._mask = (_NAMES | _CONTENT if recursive else _NAMES) | _HOW
+        self._paths: dict[int, str] = {}
+        self._closing = threading.Lock()
+        self._inotify = INotify(nonblocking=True)
+        self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._rung = select.poll()
+        self._rung.register(self._bell, select.POLLIN)
+        self._any = select.poll()
+        self._any.register(self._bell, select.POLLIN)
+        self._any.register(self._inotify.fd, select.POLLIN)
         try:
-            self._rust = self._made([self._full(root) for root in self._roots], recursive)
+            for root in sorted(self._roots):
+                self._watch(root)
         except BaseException:
-            os.close(self._perch)
+            self.close()
             raise
 
-    def _made(self, paths: list[str], recursive: bool) -> RustNotify:
-        try:
-            return RustNotify([*paths, self._perched] if self.sings else paths, False, False, 300, recursive, False)
-        except PermissionError as error:
-            said = str(error)
-            culprits = [
-                root
-                for root, path in zip(self._roots, paths, strict=True)
-                if f'"{path}"' in said or f'"{path.rstrip("/")}/' in said
-            ]
-            if not culprits:
-                raise OSError(errno.EACCES, said) from error
-            raise PermissionError(errno.EACCES, said, max(culprits, key=len)) from error
-        except (UnicodeEncodeError, RuntimeError, OSError) as error:
-            if "watch limit" in str(error):
-                raise OSError(errno.ENOSPC, NO_MORE) from error
-            raise OSError(errno.EIO, str(error)) from error
+    @property
+    def directories(self) -> int:
+        """Give how many directories are watched."""
+        return len(self._paths)
 
     def close(self) -> None:
         """End all watches; not while a thread reads."""
-        self._rust.close()
-        if self._perch >= 0:
-            os.close(self._perch)
-            self._perch = -1
+        with self._closing:
+            self._inotify.close()
+            if self._bell >= 0:
+                os.close(self._bell)
+                self._bell = -1
 
     def ring(self) -> None:
-        """Have `read` return within a step, for good, with what was gathered. From any thread, at any time."""
-        self._rung.set()
+        """Have `read` return at once, now or when it is next called. From any thread, at any time."""
+        with self._closing:
+            if self._bell >= 0:
+                os.eventfd_write(self._bell, 1)
 
-    def stop(self) -> None:
-        """Have `read` return within a step, for good; what was gathered is dropped. From any thread, at any time."""
-        self._stop.set()
+    def read(self, gather: float, *, wait: bool = True, longest: float = 10.0) -> Batch:
+        """Wait until something happens and then until nothing more does for ``gather`` seconds; give all of it.
 
-    def read(self, *, wait: bool = True) -> Batch:
-        """Give what has happened: as soon as something has, and nothing more came within a step.
-
-        Without ``wait``: what there is within one step. Returns also when `ring` or `stop` is called. Blocking: at rest
-        the thread stays here, since each hand-over to the event loop would wake two more. Raises ``OSError`` where the
-        library gives up, as it does at a name that is not UTF-8.
+        Returns after ``longest`` seconds of gathering whatever comes, and when `ring` is called. Without ``wait``: what
+        there is. Blocking.
         """
-        while True:
-            batch = self._look(self._rest if wait else self._step)
-            if batch != Batch() or not wait or self._stop.is_set() or self._rung.is_set():
-                return batch
-
-    def _look(self, step: int) -> Batch:
-        """Give what happens within a step and until nothing more does.
-
-        One that takes longer means that the process stood still, and then the queue may have overflowed unseen.
-        """
-        began = time.monotonic()
-        try:
-            # It sleeps a step, then a second one where something came, and more only for so long.
-            raw = self._rust.watch(step, step, max(1, step - 5), self._stop)
-        except (WatchfilesRustInternalError, RuntimeError) as error:
-            raise OSError(errno.EIO, str(error)) from error
-        late = time.monotonic() - began - (1 if isinstance(raw, str) else 3) * step / 1000
         batch = Batch()
-        if not isinstance(raw, str):
-            self._sort(raw, batch)
-        if late > LATE:
-            batch.doubt = f"the program stood still for {late:.1f} s: the kernel's queue may have overflowed"
+        if wait:
+            self._any.poll()
+        end = time.monotonic() + longest
+        while self._take(batch) and wait and time.monotonic() < end:
+            if self._rung.poll(gather * 1000):
+                break
+        with suppress(BlockingIOError):
+            os.eventfd_read(self._bell)
         return batch
 
-    def _sort(self, raw: set[tuple[int, str]], batch: Batch) -> None:
-        prefix = f"{self._base}/"
-        for kind, full in raw:
-            if full == self._perched:
-                batch.sung = True
-                continue
-            path = full[len(prefix) :] if full.startswith(prefix) else ""
-            batch.changed.add(path)
-            if kind == Change.added:
-                batch.added.add(path)
-            elif kind == Change.deleted and path in self._roots:
-                batch.lost.add(path)
-        if len(raw) >= self._huge:
-            batch.doubt = f"{len(raw)} changes at once: the kernel's queue may have overflowed"
+    def sing(self, root: str) -> bool:
+        """Make an event that `read` gives as a change of this root, and that leaves no trace; tell whether it could.
 
-    def sing(self) -> None:
-        """Make an event that `read` gives as ``sung``: the watch and its thread live. Nothing is written to a disk."""
-        with suppress(OSError):  # closed meanwhile
-            os.utime(self._perch)
-
-    def sing_at(self, root: str) -> bool:
-        """Make an event at a root that `read` gives as its change; tell whether it could. Its change time moves.
-
-        It proves that this file system tells of changes at all, which no event from elsewhere can.
+        The root is opened, for which its watch listens that long. (Nothing is written: a change of owner to the same
+        owner would be heard too, but moves the change time and so writes to the disk.)
         """
+        fd = -1
         try:
-            canary.sing(self._base or "/", root)
-        except OSError:
+            fd = tree.open_directory(self._base or "/", root, listing=True)
+            path = _by_descriptor(fd)
+            self._inotify.add_watch(path, self._mask | _SELF | _OPEN)
+            os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
+            self._inotify.add_watch(path, self._mask | _SELF)
+        except (OSError, ValueError):  # ValueError: it was closed meanwhile
             return False
+        finally:
+            if fd >= 0:
+                os.close(fd)
         return True
 
-    def _full(self, path: str) -> str:
-        return f"{self._base}/{path}" if path else self._base or "/"
+    def _take(self, batch: Batch) -> bool:
+        """Note what waits in the kernel's queue; tell whether anything did."""
+        events = self._inotify.read(timeout=0)
+        for watch, mask, _, name in events:
+            self._note(batch, watch, mask, name)
+        return bool(events)
+
+    def _note(self, batch: Batch, watch: int, mask: int, name: str) -> None:
+        if mask & _OVERFLOW:
+            batch.trouble = "the kernel's queue of changes overflowed"
+            return
+        path = self._paths.get(watch)
+        if path is None:
+            return
+        if mask & (_IGNORED | _UNMOUNT | _SELF):
+            if mask & _IGNORED:
+                del self._paths[watch]
+            if mask & _UNMOUNT:
+                batch.trouble = f"{shown(path or self._base)} was unmounted"
+            if path in self._roots:
+                batch.lost.add(path)
+            return
+        if name:
+            path = f"{path}/{name}" if path else name
+        batch.changed.add(path)
+        if mask & _ISDIR and mask & _NAMES:
+            self._moved(batch, path, came=bool(mask & (_CREATE | _MOVED_TO)))
+
+    def _moved(self, batch: Batch, path: str, *, came: bool) -> None:
+        """Bring the watches in line with a directory that came or went; one that moves goes first and then comes."""
+        if not came:
+            self._unwatch(path)
+            return
+        batch.added.add(path)
+        if self._recursive:
+            try:
+                self._watch(path)
+            except PermissionError:
+                pass  # whoever lists it tells of it
+            except OSError as error:
+                batch.trouble = f"{shown(path)} could not be watched: {error.strerror}"
+
+    def _watch(self, top: str) -> None:
+        """Watch a directory and, each before it is listed, those below.
+
+        Each is opened in the one above it, never through a link, and watched and listed by its descriptor: a folder
+        that becomes a link in this moment leads nowhere.
+        """
+        levels: list[tuple[int, list[str]]] = []
+        try:
+            self._enter(levels, top, partial(tree.open_directory, self._base or "/", top, listing=True))
+            while levels:
+                fd, waiting = levels[-1]
+                if not waiting:
+                    os.close(levels.pop()[0])
+                    continue
+                path = waiting.pop()
+                if len(levels) <= tree.DEEPEST:
+                    self._enter(levels, path, partial(os.open, path.rpartition("/")[2], _LIST, dir_fd=fd))
+        finally:
+            for fd, _ in levels:
+                os.close(fd)
+
+    def _enter(self, levels: list[tuple[int, list[str]]], path: str, opening: Callable[[], int]) -> None:
+        """Open a directory, watch it and list it; it stays open as the innermost of ``levels``."""
+        fd = -1
+        try:
+            fd = opening()
+            mask = self._mask | _SELF if path in self._roots else self._mask
+            self._paths[self._inotify.add_watch(_by_descriptor(fd), mask)] = path
+            inside: list[str] = []
+            if self._recursive:
+                with os.scandir(fd) as entries:
+                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+                inside = [f"{path}/{name}" if path else name for name in names]
+        except OSError as error:
+            if fd >= 0:
+                os.close(fd)
+            if error.errno not in _PASSED_OVER:
+                raise _in_words(error, path) from error
+        else:
+            levels.append((fd, inside))
+
+    def _unwatch(self, top: str) -> None:
+        inside = f"{top}/"
+        for watch in [one for one, path in self._paths.items() if path == top or path.startswith(inside)]:
+            del self._paths[watch]
+            with suppress(OSError):  # the kernel may have let it go by itself
+                self._inotify.rm_watch(watch)
+
+
+def _by_descriptor(fd: int) -> str:
+    """Give a name for the very directory that is open, wherever it has been moved to."""
+    return f"/proc/self/fd/{fd}"
+
+
+def _in_words(error: OSError, path: str) -> OSError:
+    """Give an error with the path below the base, and with words for the one whose own mislead."""
+    if error.errno == errno.ENOSPC:
+        return OSError(errno.ENOSPC, "the kernel grants no more watches (fs.inotify.max_user_watches)", path)
+    return OSError(error.errno, error.strerror, path)

@@ -1,8 +1,8 @@
 """A watch over directories by inotify that loses nothing in silence.
 
-Kernel and library keep quiet about much: an overflowing queue, a deleted root, what is created in a new directory
-before its watch stands. Every sign of such a thing comes out as a ``Suspicion``, and whoever gets one lists the
-folders. A watch over other roots stands before the old one is ended, and the old one is read to its end.
+Every sign that something may have been missed comes out as a ``Suspicion``, and whoever gets one lists the folders: an
+overflowing queue, a refused watch, a root that is another directory now, a clock that jumped. A watch over other roots
+stands before the old one is ended, and the old one is read to its end.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from anyio import CapacityLimiter, to_thread
 from daemon.clock import Clock
 from daemon.text import shown
 from daemon.watch import digest as digests
-from daemon.watch.engine import HUGE, Batch, Engine
+from daemon.watch.engine import Batch, Engine
+from daemon.watch.library import Flat
 from daemon.watch.model import Change, Suspicion, below
 from daemon.watch.tree import identity
 from daemon.watch.watchdog import Pauses, Watchdog
@@ -36,20 +37,15 @@ Out = Callable[[list[Item]], Awaitable[None]]
 _CANARIES = 64
 """As many roots are proved at a time; each costs one event."""
 
-_IN_MEMORY = "/"
-"""The canary that has no place below the base."""
-
 
 @dataclass(eq=False, slots=True)
 class _Standing:
     """One watch that stands: the engine, the roots it was made for and their identities."""
 
-    engine: Engine | None
+    engine: Engine | Flat | None
     roots: tuple[str, ...]
     identities: dict[str, tuple[int, int] | None]
     refused: dict[str, str]
-    proved: bool = False
-    """Whether it has heard a canary at each of its roots: later one in memory is enough."""
     replaced: anyio.Event = field(default_factory=anyio.Event)
     finished: anyio.Event = field(default_factory=anyio.Event)
 
@@ -59,9 +55,8 @@ class Watcher:
 
     ``recursive=False`` watches the directories themselves only, for folders that appear later; then directories that
     come are reported too. A root that holds a directory we may not read is left out and stands in ``refused`` with
-    the reason. ``step``: seconds for which events are gathered while some come, ``rest``: while none do. ``relist``:
-    seconds after which a new directory is listed a second time, when its own watch surely stands. ``look``: how often
-    it is checked that the roots are what they were. ``huge``: so many changes at once are suspicious.
+    the reason. ``step``: what comes is looked at after twice that many seconds, and as soon as nothing more has come
+    for a tenth of it. ``look``: how often it is checked that the roots are what they were.
     """
 
     def __init__(
@@ -71,10 +66,7 @@ class Watcher:
         clock: Clock | None = None,
         recursive: bool = True,
         step: float = 0.5,
-        rest: float = 1.0,
-        relist: float = 1.0,
         look: float = 5.0,
-        huge: int = HUGE,
         limiter: CapacityLimiter | None = None,
     ) -> None:
         self.base = os.path.realpath(base)
@@ -84,18 +76,13 @@ class Watcher:
         self._clock = clock or Clock()
         self._recursive = recursive
         self._step = step
-        self._rest = rest
-        self._relist = relist
         self._look = look
-        self._huge = huge
         self._limiter = limiter
         self._roots: tuple[str, ...] = ()
         self._standing: _Standing | None = None
         self._wake = anyio.Event()
         self._dirty: str | None = None
         self._pauses = Pauses()
-        self._again: list[tuple[float, list[str]]] = []
-        self._relisting = anyio.Event()
         self._proving = anyio.Lock()
         self._canaries: set[str] = set()
         self._sung: anyio.Event = anyio.Event()
@@ -112,6 +99,12 @@ class Watcher:
     def standing(self) -> bool:
         """Tell whether a watch stands over all the roots last asked for."""
         return self._standing is not None and self._standing.roots == self._roots and self._dirty is None
+
+    @property
+    def directories(self) -> int:
+        """Give how many directories the kernel watches for it."""
+        engine = self._standing.engine if self._standing else None
+        return engine.directories if engine is not None else 0
 
     @property
     def roots(self) -> tuple[str, ...]:
@@ -139,7 +132,6 @@ class Watcher:
             async with anyio.create_task_group() as group:
                 group.start_soon(self._guard)
                 group.start_soon(self._stop_at_end)
-                group.start_soon(self._list_again)
                 while True:
                     await self._supervise(group, threads)
         finally:
@@ -168,7 +160,7 @@ class Watcher:
             self._standing = new
             if new is not None:
                 if new.engine is not None and self._recursive:
-                    log.info("watching %d folders with all below", len(roots))
+                    log.info("watching %d directories in %d folders", new.engine.directories, len(roots))
                 self._alive.add(new)
                 group.start_soon(self._read, new, threads)
             if old is not None:
@@ -202,14 +194,16 @@ class Watcher:
             if not present:
                 return _Standing(None, roots, identities, refused)
             try:
-                engine = Engine(
-                    self.base, present, recursive=self._recursive, step=self._step, rest=self._rest, huge=self._huge
+                engine = (
+                    Engine(self.base, present, recursive=True)
+                    if self._recursive
+                    else Flat(self.base, present, rest=4 * self._step)
                 )
             except PermissionError as error:
                 culprit = below(os.fsdecode(error.filename), present)
                 if culprit is None:
                     raise
-                refused[culprit] = shown(error.strerror or str(error))
+                refused[culprit] = shown(f"{error.filename}: {error.strerror}")
                 continue
             return _Standing(engine, roots, identities, refused)
 
@@ -217,7 +211,7 @@ class Watcher:
         why: str | None = None
         try:
             why = await self._read_on(standing, threads)
-        except OSError as error:
+        except (OSError, ValueError) as error:
             why = f"the watch broke: {shown(str(error))}"
         finally:
             if standing.engine is not None:
@@ -234,67 +228,42 @@ class Watcher:
             await standing.replaced.wait()
             return None
         while True:
-            # A replaced watch is not stopped, as that would drop what it has gathered: it is read to its end.
+            # A replaced watch is not stopped, as that would drop what waits in its queue: it is read to its end.
             last = standing.replaced.is_set()
-            batch = await to_thread.run_sync(partial(engine.read, wait=not last), limiter=threads)
+            read = partial(engine.read, self._step / 10, wait=not last, longest=2 * self._step)
+            batch = await to_thread.run_sync(read, limiter=threads)
             await self._took(standing, batch)
-            if last:
-                return None
+            if batch.trouble or last:
+                return batch.trouble or None
 
     async def _took(self, standing: _Standing, batch: Batch) -> None:
-        self._hear(batch)
-        if batch.lost:
-            self._wake_guard.set()
-        items: list[Item] = [Suspicion(batch.doubt)] if batch.doubt else []
-        batch.changed.discard("")
-        if batch.changed:
-            digest = await to_thread.run_sync(
-                partial(
-                    digests.digest,
-                    self.base,
-                    standing.roots,
-                    batch.changed,
-                    added=batch.added,
-                    list_added=self._recursive,
-                ),
-                limiter=self._limiter,
-            )
-            items.extend(digest.changes.values())
-            if self._recursive:
-                self._note(digest)
-            else:
-                items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & batch.added))
-        await self._tell(items)
-
-    def _hear(self, batch: Batch) -> None:
-        """Take note of canaries."""
-        if self._canaries:
+        if self._canaries and not self._canaries.isdisjoint(batch.changed):
             self._canaries -= batch.changed
-            if batch.sung:
-                self._canaries.discard(_IN_MEMORY)
             if not self._canaries:
                 self._sung.set()
-
-    def _note(self, digest: digests.Digest) -> None:
-        if digest.listed:
-            self._again.append((self._clock.monotonic() + self._relist, digest.listed))
-            self._relisting.set()
-        if digest.unreadable:
+        if batch.lost:
+            self._wake_guard.set()
+        batch.changed.discard("")
+        if not batch.changed:
+            return
+        digest = await to_thread.run_sync(
+            partial(
+                digests.digest,
+                self.base,
+                standing.roots,
+                batch.changed,
+                added=batch.added,
+                list_added=self._recursive,
+            ),
+            limiter=self._limiter,
+        )
+        items: list[Item] = list(digest.changes.values())
+        if not self._recursive:
+            items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & batch.added))
+        elif digest.unreadable:
             path, error = digest.unreadable[0]
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")
-
-    async def _list_again(self) -> None:
-        """List new directories once more: the first time their own watch may not have stood yet."""
-        while True:
-            if not self._again:
-                self._relisting = anyio.Event()
-                await self._relisting.wait()
-            due, directories = self._again.pop(0)
-            await self._clock.sleep(max(0.0, due - self._clock.monotonic()))
-            digest = await to_thread.run_sync(
-                digests.list_again, self.base, self._roots, directories, limiter=self._limiter
-            )
-            await self._tell(list(digest.changes.values()))
+        await self._tell(items)
 
     async def _guard(self) -> None:
         """Look for stalls, jumps of the clock and roots that are not the ones being watched any more."""
@@ -327,7 +296,7 @@ class Watcher:
         finally:
             for standing in self._alive:
                 if standing.engine is not None:
-                    standing.engine.stop()
+                    standing.engine.ring()
 
     async def _tell(self, items: list[Item]) -> None:
         self.suspicions += sum(isinstance(item, Suspicion) and not item.expected for item in items)
@@ -337,20 +306,18 @@ class Watcher:
     async def prove(self, within: float | None = None) -> bool | None:
         """Tell whether the watch hears anything: a harmless event is made, which it must report.
 
-        The first time at each root, by its change time, and then in memory: a watch that has heard its directories
-        hears them until they are others, which is looked for, and a disk may sleep. ``None`` where that could not be
-        tried: no watch stands, or the directories are not ours. ``within``: seconds to wait; by default a few steps
-        and three.
+        ``None`` where that could not be tried: no watch stands, or the directories may not be opened. ``within``:
+        seconds to wait for it; by default a few steps and three seconds.
         """
         async with self._proving:
-            return await self._prove(2 * self._rest + 4 * self._step + 3 if within is None else within)
+            return await self._prove(4 * self._step + 3 if within is None else within)
 
     async def _prove(self, within: float) -> bool | None:
         standing = self._standing
         if standing is None or standing.engine is None or not self.standing:
             return None
         roots = [r for r in standing.roots if standing.identities[r] is not None and r not in standing.refused]
-        roots = [_IN_MEMORY] if standing.proved and standing.engine.sings else roots[:_CANARIES]
+        roots = roots[:_CANARIES]
         self._canaries, self._sung = set(roots), anyio.Event()
         sang = await to_thread.run_sync(_sing, standing.engine, roots, limiter=self._limiter)
         self._canaries &= sang
@@ -360,12 +327,8 @@ class Watcher:
             with anyio.move_on_after(within):
                 await self._sung.wait()
         deaf, self._canaries = bool(self._canaries), set()
-        standing.proved = not deaf
         return not deaf
 
 
-def _sing(engine: Engine, roots: list[str]) -> set[str]:
-    if roots == [_IN_MEMORY]:
-        engine.sing()
-        return {_IN_MEMORY}
-    return {root for root in roots if engine.sing_at(root)}
+def _sing(engine: Engine | Flat, roots: list[str]) -> set[str]:
+    return {root for root in roots if engine.sing(root)}

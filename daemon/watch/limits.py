@@ -1,11 +1,10 @@
 """How many directories the kernel lets us watch, how many we need, and the line that raises the limit.
 
-A watch that the kernel refuses later, for a new directory, is refused in silence, so it is counted beforehand.
+Whoever counts beforehand need not wait for the kernel to refuse one.
 """
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 _FOLDER = "/proc/sys/fs/inotify"
@@ -44,20 +43,6 @@ def _number(name: str) -> int | None:
 def read_limits() -> Limits:
     """Read the limits that hold now."""
     return Limits(_number("max_user_watches"), _number("max_user_instances"), _number("max_queued_events"))
-
-
-def held() -> int:
-    """Count the watches that this process holds (``/proc/self/fdinfo`` has one line for each)."""
-    count = 0
-    for number in os.listdir("/proc/self/fd"):
-        try:
-            if not os.readlink(f"/proc/self/fd/{number}").startswith("anon_inode:inotify"):
-                continue
-            with open(f"/proc/self/fdinfo/{number}", encoding="utf-8", errors="replace") as info:
-                count += sum(1 for line in info if line.startswith("inotify "))
-        except OSError:  # closed meanwhile
-            continue
-    return count
 
 
 def assess(directories: int, limits: Limits) -> Shortage | None:

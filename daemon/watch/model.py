@@ -88,13 +88,12 @@ class WatchOptions:
     """How to watch. Times are in seconds.
 
     ``extensions``: those to take, lower case and without the dot; empty: all that the program knows. ``archived``:
-    the name of the folder into which released originals go; it is never looked into. ``step`` is how long kernel
-    events are gathered before they are looked at, ``rest`` how often one looks for them while none come: each is a
-    wake-up of the machine, and settling takes seconds. ``relist``: after how long a new directory is listed a second
-    time. ``look``: how often it is checked that homes and folders are what they were. ``prove_every``: how often the
-    watch is proved alive; a deaf or refused one is tried again as often. ``grace``: a file that changed within this
-    time of a sweep is not held against the watch. ``racy``: a sweep lists a directory that changed within this time
-    once more, that much later. ``chunk``: files told of at a time. ``pending``: with so many waiting to settle, finding
+    the name of the folder into which released originals go; it is never looked into. What the kernel tells is looked at
+    after two ``step``s, and as soon as nothing more comes for a tenth of one; at most a quarter of ``settle``.
+    ``look``: how often it is checked that homes and folders are what they were. ``prove_every``: how often the watch
+    is proved alive; a deaf or refused one is tried again as often. ``grace``: a file that changed within this time of
+    a sweep is not held against the watch. ``racy``: a sweep lists a directory that changed within this time once more,
+    that much later. ``chunk``: files told of at a time. ``pending``: with so many waiting to settle, finding
     more waits.
     """
 
@@ -105,8 +104,6 @@ class WatchOptions:
     extensions: frozenset[str] = frozenset()
     archived: str = "Archived"
     step: float = 0.5
-    rest: float = 2.0
-    relist: float = 1.0
     look: float = 20.0
     prove_every: float = 600.0
     poll_every: float = 10.0

@@ -107,7 +107,7 @@ class Ripener:
         back than word of a change may take. So a wrong clock costs at most that much of the quiet time.
         """
         late = self._clock.wall() - fingerprint.ctime_ns / 1e9 - _TICK
-        return self._clock.monotonic() - min(max(late, 0.0), 2 * (self.options.step + self.options.rest))
+        return self._clock.monotonic() - min(max(late, 0.0), 2 * self.options.step)
 
     def has(self, user: str, path: str) -> bool:
         """Tell whether a file is pending."""

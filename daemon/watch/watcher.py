@@ -19,7 +19,6 @@ from daemon.files.faults import disk_fault
 from daemon.nextcloud import homes
 from daemon.text import shown
 from daemon.watch import filesystems, limits, media, tree, users
-from daemon.watch.engine import NO_MORE
 from daemon.watch.heard import Heard
 from daemon.watch.inotify import Item, Watcher
 from daemon.watch.model import Change, Found, Suspicion, WatchOptions
@@ -119,9 +118,6 @@ class Watch:
             clock=self._clock,
             recursive=recursive,
             step=self._options.step,
-            # Homes come seldom.
-            rest=self._options.rest if recursive else 2 * self._options.rest,
-            relist=self._options.relist,
             look=self._options.look,
             limiter=self._limiter,
         )
@@ -347,18 +343,10 @@ class Watch:
             await self._clock.sleep(self._options.prove_every if heard is not None else 2 * self._options.look)
 
     async def _count_watches(self) -> None:
-        """Compare the watches that the kernel granted with the directories there are: it refuses in silence."""
-        if not self._live.roots or not self._live.standing or self._live.refused or self._poller.roots:
-            return
-        held = await to_thread.run_sync(limits.held, limiter=self._limiter)
-        allowed = await to_thread.run_sync(limits.read_limits, limiter=self._limiter)
-        self._shortage = limits.assess(self._directories, allowed)
-        if held < self._directories * 0.99 - 5:
-            self._deaf = f"{NO_MORE}: only {held} of {self._directories} directories could be watched"
-            self._sweeping.memory.forget()
-            self._reasons[self._deaf] = None
-            self._suspect.set()
-            self._replan.set()
+        """Compare the watches that are needed with those that the kernel allows, before it refuses one."""
+        if self._live.roots and not self._poller.roots:
+            allowed = await to_thread.run_sync(limits.read_limits, limiter=self._limiter)
+            self._shortage = limits.assess(self._directories, allowed)
 
     # What comes in
 

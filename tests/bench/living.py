@@ -97,7 +97,7 @@ def starts(scene: Scene, directories: int, runs: int) -> tuple[float, float, flo
     return statistics.median(whole), statistics.median(rival), statistics.median(theirs), statistics.median(ours)
 
 
-_WATCHING = re.compile(r"^(\S+) .*watching [0-9,]+ folders", re.MULTILINE)
+_WATCHING = re.compile(r"^(\S+) .*watching [0-9,]+ directories", re.MULTILINE)
 _WATCHFILES = """
 import sys, time
 from watchfiles._rust_notify import RustNotify

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 import pytest
@@ -204,7 +205,7 @@ def test_a_date_is_found_by_its_index(many: Ledger) -> None:
 
 
 def planned(ledger: Ledger, sql: str, arguments: list[object]) -> list[str]:
-    with sqlite3.connect(ledger._store.path) as db:
+    with closing(sqlite3.connect(ledger._store.path)) as db, db:
         found = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", arguments)]
     db.close()
     return found

@@ -84,9 +84,10 @@ def test_folders_are_swapped_while_the_program_relays(tmp_path: Path, after: str
             Swapper(house.home() / "3.jpg", [link_to(outside / "IMG_1.jpg"), link_to("/dev/zero"), pipe]),
             Swapper(house.data / "alice/files/Archived", [link_to(house.outside), link_to("/dev/shm")]),
         ]
-        house.start()
+        # Before the program: a fast one would have let the single photo go by now.
         for swapper in swappers:
             swapper.start()
+        house.start()
         until = time.monotonic() + RACE
         more = 300
         while time.monotonic() < until and all(swapper.is_alive() for swapper in swappers):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
 from daemon.fingerprint import Fingerprint
@@ -114,14 +113,3 @@ def test_what_the_watch_owed() -> None:
     assert not heard.owed(found("A/x.jpg", 110), 120)
     heard.keep([])
     assert not heard.owed(found("A/y.jpg", 110), 120)
-
-
-def test_watches_held_are_counted(tmp_path: Path) -> None:
-    from watchfiles._rust_notify import RustNotify
-
-    for number in range(5):
-        (tmp_path / str(number)).mkdir()
-    before = limits.held()
-    engine = RustNotify([os.fspath(tmp_path)], False, False, 300, True, False)
-    assert limits.held() - before == 6
-    engine.close()

@@ -255,7 +255,7 @@ async def test_a_name_that_is_not_utf8_is_relayed_and_ends_nothing(data: Path) -
         uploads.put(data / "alice", "InstantUpload/after.jpg", b"a")
         await until(lambda: len(sink.paths) == 4)
     assert sink.paths[-1] == "alice/InstantUpload/" + os.fsdecode(b"\xff2.jpg")
-    assert any("decode" in reason for reason in sink.reasons)
+    assert sink.reasons == []
 
 
 async def test_a_root_removed_and_made_again_is_watched_again(data: Path) -> None:

@@ -55,8 +55,8 @@ async def running(watcher: Watcher | Poller, heard: Heard) -> AsyncIterator[None
         group.cancel_scope.cancel()
 
 
-def watcher(base: Path, *roots: str, huge: int = 8192) -> Watcher:
-    one = Watcher(str(base), step=0.02, rest=0.02, relist=0.1, look=0.1, huge=huge)
+def watcher(base: Path, *roots: str) -> Watcher:
+    one = Watcher(str(base), step=0.02, look=0.1)
     one.set_roots(roots)
     return one
 
@@ -165,16 +165,6 @@ async def test_a_root_that_comes_later_is_watched_when_it_comes(tmp_path: Path) 
         await until(lambda: heard.present == {"a/x.jpg"})
 
 
-async def test_a_huge_batch_is_suspicious(tmp_path: Path) -> None:
-    (tmp_path / "a").mkdir()
-    heard = Heard()
-    async with running(watcher(tmp_path, "a", huge=20), heard):
-        for number in range(100):
-            (tmp_path / f"a/{number}.jpg").write_bytes(b"x")
-        await until(lambda: len(heard.present) == 100)
-    assert any("overflowed" in item.reason for item in heard.suspicions)
-
-
 async def test_a_stalled_event_loop_is_suspicious(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     heard = Heard()
@@ -213,8 +203,6 @@ async def test_the_canary_is_heard_and_seen_by_nobody(tmp_path: Path) -> None:
         assert await one.prove()
         after = (tmp_path / "a").stat()
         assert (before.st_mtime_ns, before.st_mode, before.st_uid) == (after.st_mtime_ns, after.st_mode, after.st_uid)
-        assert await one.prove()
-        assert (tmp_path / "a").stat().st_ctime_ns == after.st_ctime_ns, "later ones are in memory only"
         assert len(heard.items) == 1
     assert await one.prove() is None
 
@@ -226,7 +214,7 @@ async def test_a_deaf_watch_is_found_out(tmp_path: Path) -> None:
         async def _took(self, standing: object, batch: object) -> None:
             pass
 
-    one = Deaf(str(tmp_path), step=0.02, rest=0.02)
+    one = Deaf(str(tmp_path), step=0.02)
     one.set_roots(["a"])
     async with running(one, Heard()):
         assert await one.prove(within=0.3) is False
@@ -235,7 +223,7 @@ async def test_a_deaf_watch_is_found_out(tmp_path: Path) -> None:
 async def test_a_flat_watch_reports_directories(tmp_path: Path) -> None:
     (tmp_path / "a").mkdir()
     heard = Heard()
-    one = Watcher(str(tmp_path), recursive=False, step=0.02, rest=0.02, look=0.1)
+    one = Watcher(str(tmp_path), recursive=False, step=0.02, look=0.1)
     one.set_roots(["", "a"])
     async with running(one, heard):
         (tmp_path / "new/inner").mkdir(parents=True)
