@@ -20,7 +20,7 @@ from daemon.errors import Transient
 from daemon.ledger.copies import back_up, copies, stamp, sync
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.schema import MIGRATIONS
-from daemon.ledger.soundness import SMALL, fault, version
+from daemon.ledger.soundness import SMALL, UNMADE, fault, is_unmade, version
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,9 @@ def _wrong(state: str) -> str:
         wal = f"{path}-wal"
         left = os.path.exists(wal) and os.path.getsize(wal) > 0
         return "it is not there, though there was one" if left or copies(state) else ""
-    return fault(path, thorough=size <= SMALL)
+    why = fault(path, thorough=size <= SMALL)
+    # Killed while the very first one was made: nothing was in it yet, and it is made again.
+    return "" if why == UNMADE and is_unmade(path) and not copies(state) else why
 
 
 def _begin_anew(state: str, why: str, now: float) -> None:

@@ -14,6 +14,7 @@ from daemon.ledger.schema import MIGRATIONS, migrate
 
 SMALL = 64 << 20
 """Bytes up to which indexes are compared with their tables at each start: less than a second."""
+UNMADE = "it is empty, or no ledger"
 _DAMAGE = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 _QUERY = (
     "SELECT m.type, m.name, COALESCE(c.name, '') FROM sqlite_master m LEFT JOIN pragma_table_info(m.name) c"
@@ -50,6 +51,12 @@ def version(path: str) -> int:
         return int(connection.execute("PRAGMA user_version").fetchone()[0])
 
 
+def is_unmade(path: str) -> bool:
+    """Tell whether a file is a database without any table: the first start was cut short while it made them."""
+    with closing(sqlite3.connect(path, isolation_level=None, timeout=10)) as connection:
+        return connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone() is None
+
+
 def _fault(connection: sqlite3.Connection, *, thorough: bool) -> str:
     # What it says repeats damaged names.
     connection.text_factory = _text
@@ -62,7 +69,7 @@ def _fault(connection: sqlite3.Connection, *, thorough: bool) -> str:
     if there != len(MIGRATIONS):
         # An earlier version's is made like this one when it is opened; but it must be one of ours.
         names = {row[0] for row in connection.execute("SELECT name FROM sqlite_master")}
-        return "" if {"photos", "homes"} <= names else "it is empty, or no ledger"
+        return "" if {"photos", "homes"} <= names else UNMADE
     missing = sorted(_wanted() - set(connection.execute(_QUERY)))
     if missing:
         kind, name, column = missing[0]
