@@ -135,7 +135,9 @@ async def test_the_batch_under_way_is_told_step_by_step(make_world: MakeWorld) -
         steps = list(dict.fromkeys(one["step"] for one in seen))
         assert steps == ["examine", "place", "import", "confirm"]
         for step in ("examine", "confirm"):
-            assert [one["done"] for one in seen if one["step"] == step] == [0, 1, 2, 3]
+            # Files go side by side, so how often it is told is chance; that it begins and ends is not.
+            told = [one["done"] for one in seen if one["step"] == step]
+            assert (told[0], told[-1], told) == (0, 3, sorted(told))
         whole = sum(len(shot(n)) for n in range(3))
         assert {one["bytes"] for one in seen} == {whole}
         assert [one["bytes_done"] for one in seen if one["step"] == "confirm"][-1] == whole

@@ -42,7 +42,7 @@ async def test_a_photo_that_was_relayed_is_told_with_its_whole_way(service: Serv
     assert [line["deed"] for line in told["audit"]] == ["removed"]
     assert told["can"] == {"retry": False, "restore": True}
     assert len(told["blake3"]) == 64
-    assert len(told["sha1"]) == 40
+    assert told["sha1"] is None, "only PhotoPrism asks for that one"
 
 
 async def test_it_is_seen_where_files_stand(service: Service, folder_world: World) -> None:
