@@ -17,16 +17,18 @@ from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.opening import directory_below, file_below, open_regular
 from daemon.files.publishing import sync_dir
+from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from daemon.files.opening import OpenFile
-    from daemon.fingerprint import Fingerprint
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
 
+_LOOKS = 5
+"""So often a file is read that changes while it is read."""
 _NO_SYNC = frozenset({errno.EINVAL, errno.EROFS, errno.EOPNOTSUPP, errno.ENOSYS})
 """A mount that cannot sync (read-only, some FUSE) has written all that it will write."""
 
@@ -57,6 +59,21 @@ def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | 
 
     Raises ``Transient`` where the root is not mounted or the disk fails: that proves nothing either way.
     """
+    for _ in range(_LOOKS):
+        with suppress(_Moved):
+            return _same_bytes(root, path, size, blake3)
+    return None
+
+
+class _Moved(Exception):
+    """Raised where a file changed while it was read.
+
+    It may be its ctime alone, since an original that is a second name of it was just let go: then its bytes are as they
+    were, and who called them gone would bring the photo a second time. So it is read again.
+    """
+
+
+def _same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | None:
     try:
         with file_below(root, path) as archived:
             if archived.status.st_size != size:
@@ -70,21 +87,23 @@ def same_bytes(root: str, path: str, size: int, blake3: bytes) -> Fingerprint | 
         return None
     except Transient as error:
         if error.code == "file.changed":
-            return None
+            raise _Moved from error
         raise
 
 
 def has_bytes(archived: OpenFile, size: int, blake3: bytes, each_block: Callable[[int], None]) -> bool:
     """Tell whether an open archived file, which was synced here before, has exactly these bytes."""
-    if archived.status.st_size != size:
-        return False
-    try:
-        digest = hash_only_blake3(archived.fd, expected=archived.fingerprint, each_block=each_block)
-    except Transient as error:
-        if error.code == "file.changed":
+    expected = archived.fingerprint
+    for _ in range(_LOOKS):
+        if expected.size != size:
             return False
-        raise
-    return bytes.fromhex(digest) == blake3
+        try:
+            return bytes.fromhex(hash_only_blake3(archived.fd, expected=expected, each_block=each_block)) == blake3
+        except Transient as error:
+            if error.code != "file.changed":
+                raise
+        expected = Fingerprint.of(os.fstat(archived.fd))
+    return False
 
 
 def _make_durable(root: str, path: str, archived: OpenFile) -> None:

@@ -6,14 +6,19 @@ import os
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from blake3 import blake3
 
 from daemon.demo.samples import live_pair
 from daemon.files import placing
+from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
+from daemon.relay import originals
 from daemon.relay.folder_place import FolderPlace
 from tests.relay.world import FOLDER, MTIME, TAKEN, World, never_linked, shot
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -243,3 +248,26 @@ async def test_a_file_changed_while_it_is_copied_settles_anew(world: World, monk
     assert world.looked_again == [("alice", f"{FOLDER}/IMG_1.jpg")]
     assert list(world.archived().values()) == [shot(7)]
     assert world.photo(photo).state is State.DONE
+
+
+async def test_a_second_name_that_goes_while_the_archive_is_read_does_not_make_it_another(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Letting a linked original go moves the archived file's change time: its bytes are as they were."""
+    content = shot(1)
+    (tmp_path / "a.jpg").write_bytes(content)
+    (tmp_path / "second.jpg").hardlink_to(tmp_path / "a.jpg")
+    real, reads = originals.hash_only_blake3, 0
+
+    def reading(fd: int, **more: Any) -> str:
+        nonlocal reads
+        reads += 1
+        if reads == 1:
+            (tmp_path / "second.jpg").unlink()
+        return real(fd, **more)
+
+    monkeypatch.setattr(originals, "hash_only_blake3", reading)
+    digest = blake3(content).digest()
+    found = originals.same_bytes(str(tmp_path), "a.jpg", len(content), digest)
+    assert found == Fingerprint.of((tmp_path / "a.jpg").stat())
+    assert reads == 2
