@@ -10,6 +10,7 @@ from blake3 import blake3
 
 from daemon.demo.samples import live_pair
 from daemon.files import placing
+from daemon.files.hashing import hash_only_blake3
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
 from daemon.relay import originals
@@ -257,7 +258,7 @@ async def test_a_second_name_that_goes_while_the_archive_is_read_does_not_make_i
     content = shot(1)
     (tmp_path / "a.jpg").write_bytes(content)
     (tmp_path / "second.jpg").hardlink_to(tmp_path / "a.jpg")
-    real, reads = originals.hash_only_blake3, 0
+    real, reads = hash_only_blake3, 0
 
     def reading(fd: int, **more: Any) -> str:
         nonlocal reads
@@ -266,7 +267,7 @@ async def test_a_second_name_that_goes_while_the_archive_is_read_does_not_make_i
             (tmp_path / "second.jpg").unlink()
         return real(fd, **more)
 
-    monkeypatch.setattr(originals, "hash_only_blake3", reading)
+    monkeypatch.setattr("daemon.relay.originals.hash_only_blake3", reading)
     digest = blake3(content).digest()
     found = originals.same_bytes(str(tmp_path), "a.jpg", len(content), digest)
     assert found == Fingerprint.of((tmp_path / "a.jpg").stat())
