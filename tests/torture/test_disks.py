@@ -86,7 +86,7 @@ def test_a_bad_day_of_nextclouds_data(tmp_path: Path, disks: Disks, kind: str) -
         assert not list(house.data.iterdir())
         disk.mount()
         house.until_relayed()
-        assert house.issues() == set()
+        house.until(lambda: house.issues() == set(), "the issue is over", 45)
         assert house.stop() == 0
         house.well_spoken()
         house.in_order()
