@@ -90,7 +90,8 @@ class World:
         self.config = Config(self)
         self.up = True
         self.restarted()
-        self.doors = Doors(self.service, lambda: self.settings, self.clock, str(state), Wake())
+        self.changed = Wake()
+        self.doors = Doors(self.service, lambda: self.settings, self.clock, str(state), self.changed)
         self.seen: list[str] = []
         self.port = 0
         self.sockets = AsyncExitStack()
@@ -105,7 +106,9 @@ class World:
         return cast("Service", self._service) if self.up else None
 
     def set(self, **ui: Any) -> None:
+        """Change settings while it runs, of which the daemon tells whoever waits for that."""
         self.settings = settings(**ui)
+        self.changed.set()
 
     def application(self) -> web.Application:
         app = web.Application(middlewares=[errors, *middlewares(self.doors)], client_max_size=1 << 20)
