@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from daemon.errors import NeedsPerson, Transient
 from daemon.nextcloud.sentences import ANYWHERE, FAILED, INDEX, SCAN, clean, raise_known
-from daemon.text import shown
+from daemon.text import count_in_words, shown
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,12 +40,20 @@ class ScanResult:
     removed: int = 0
     errors: int = 0
 
+    def __str__(self) -> str:
+        counts = {"new": self.new, "updated": self.updated, "removed": self.removed, "passed over": self.errors}
+        seen = (count_in_words(self.folders, "folder"), count_in_words(self.files, "file"))
+        return ", ".join([*seen, *(f"{count} {what}" for what, count in counts.items() if count)])
+
 
 @dataclass(frozen=True, slots=True)
 class IndexResult:
     """What ``memories:index`` said: files that it failed at are not tried again before they change."""
 
     failed: int = 0
+
+    def __str__(self) -> str:
+        return f"{count_in_words(self.failed, 'file')} failed" if self.failed else "done"
 
 
 @dataclass(frozen=True, slots=True)

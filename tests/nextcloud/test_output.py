@@ -57,6 +57,12 @@ def test_a_scan_is_read_by_the_names_of_its_columns() -> None:
     assert output.parse_scan("scan", old) == ScanResult(2, 7)
 
 
+def test_what_was_counted_is_told_in_words() -> None:
+    assert str(ScanResult(1, 36, 1)) == "1 folder, 36 files, 1 new"
+    assert str(ScanResult(0, 1, 0, 2, 3, 1)) == "0 folders, 1 file, 2 updated, 3 removed, 1 passed over"
+    assert [str(output.IndexResult(failed)) for failed in (0, 2)] == ["done", "2 files failed"]
+
+
 def test_noise_on_standard_error_is_no_failure() -> None:
     noise = "The current PHP memory limit is below the recommended value of 512MB.\nPHP Warning: whatever\n"
     answer = scanned(STARTING)
