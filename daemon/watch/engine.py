@@ -36,6 +36,7 @@ _CONTENT = int(flags.MODIFY) | int(flags.CLOSE_WRITE) | int(flags.ATTRIB)
 # Reading is not listened to: our own hashing and Nextcloud's scans would fill the queue. What is deleted and still
 # written to is nobody's photo any more.
 _HOW = int(flags.ONLYDIR) | int(flags.EXCL_UNLINK)
+_MASK = _NAMES | _CONTENT | _HOW
 _LIST = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 """Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
@@ -55,18 +56,16 @@ class Batch:
 
 
 class Engine:
-    """Watches ``roots`` (relative to ``base``; "" is the base itself), with ``recursive`` all directories below too.
+    """Watches ``roots`` (relative to ``base``; "" is the base itself) and all directories below them.
 
     Raises ``PermissionError``, whose ``filename`` is the directory below the base that may not be read, and
     ``OSError`` where the kernel grants no more watches. Memory: some 150 bytes a directory. One thread at a time may
     read.
     """
 
-    def __init__(self, base: str, roots: Iterable[str], *, recursive: bool) -> None:
+    def __init__(self, base: str, roots: Iterable[str]) -> None:
         self._base = base.rstrip("/")
         self._roots = frozenset(roots)
-        self._recursive = recursive
-        self._mask = (_NAMES | _CONTENT if recursive else _NAMES) | _HOW
         self._paths: dict[int, str] = {}
         self._closing = threading.Lock()
         self._inotify = INotify(nonblocking=True)
@@ -129,9 +128,9 @@ class Engine:
         try:
             fd = tree.open_directory(self._base or "/", root, listing=True)
             path = _by_descriptor(fd)
-            self._inotify.add_watch(path, self._mask | _SELF | _OPEN)
+            self._inotify.add_watch(path, _MASK | _SELF | _OPEN)
             os.close(os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC))
-            self._inotify.add_watch(path, self._mask | _SELF)
+            self._inotify.add_watch(path, _MASK | _SELF)
         except (OSError, ValueError):  # ValueError: it was closed meanwhile
             return False
         finally:
@@ -173,13 +172,12 @@ class Engine:
             self._unwatch(path)
             return
         batch.added.add(path)
-        if self._recursive:
-            try:
-                self._watch(path)
-            except PermissionError:
-                pass  # whoever lists it tells of it
-            except OSError as error:
-                batch.trouble = f"{shown(path)} could not be watched: {error.strerror}"
+        try:
+            self._watch(path)
+        except PermissionError:
+            pass  # whoever lists it tells of it
+        except OSError as error:
+            batch.trouble = f"{shown(path)} could not be watched: {error.strerror}"
 
     def _watch(self, top: str) -> None:
         """Watch a directory and, each before it is listed, those below.
@@ -207,13 +205,11 @@ class Engine:
         fd = -1
         try:
             fd = opening()
-            mask = self._mask | _SELF if path in self._roots else self._mask
+            mask = _MASK | _SELF if path in self._roots else _MASK
             self._paths[self._inotify.add_watch(_by_descriptor(fd), mask)] = path
-            inside: list[str] = []
-            if self._recursive:
-                with os.scandir(fd) as entries:
-                    names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
-                inside = [f"{path}/{name}" if path else name for name in names]
+            with os.scandir(fd) as entries:
+                names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
+            inside = [f"{path}/{name}" if path else name for name in names]
         except OSError as error:
             if fd >= 0:
                 os.close(fd)

@@ -195,9 +195,7 @@ class Watcher:
                 return _Standing(None, roots, identities, refused)
             try:
                 engine = (
-                    Engine(self.base, present, recursive=True)
-                    if self._recursive
-                    else Flat(self.base, present, rest=4 * self._step)
+                    Engine(self.base, present) if self._recursive else Flat(self.base, present, rest=4 * self._step)
                 )
             except PermissionError as error:
                 culprit = below(os.fsdecode(error.filename), present)

@@ -109,7 +109,7 @@ _ENGINE = """
 import os, sys, time
 from daemon.watch.engine import Engine
 began = time.perf_counter()
-watch = Engine(os.path.dirname(sys.argv[1]), [os.path.basename(sys.argv[1])], recursive=True)
+watch = Engine(os.path.dirname(sys.argv[1]), [os.path.basename(sys.argv[1])])
 print(time.perf_counter() - began, time.time())
 """
 

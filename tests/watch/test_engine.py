@@ -30,7 +30,7 @@ def top(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def engine(top: Path) -> Iterator[Engine]:
-    one = Engine(str(top), ["a"], recursive=True)
+    one = Engine(str(top), ["a"])
     yield one
     one.close()
 
@@ -105,7 +105,7 @@ def test_reading_fills_no_queue(top: Path, engine: Engine) -> None:
 
 def test_a_root_that_moves_or_goes_is_lost(top: Path) -> None:
     (top / "b").mkdir()
-    engine = Engine(str(top), ["a", "b", "never"], recursive=True)
+    engine = Engine(str(top), ["a", "b", "never"])
     (top / "a").rename(top / "c")
     (top / "b").rmdir()
     assert engine.read(GATHER).lost == {"a", "b"}
@@ -116,7 +116,7 @@ def test_links_are_not_followed(top: Path) -> None:
     (top / "outside/deep").mkdir(parents=True)
     (top / "a/link").symlink_to(top / "outside")
     (top / "b").symlink_to(top / "outside")
-    engine = Engine(str(top), ["a", "b"], recursive=True)
+    engine = Engine(str(top), ["a", "b"])
     assert engine.directories == 1
     engine.close()
 
@@ -176,13 +176,13 @@ import sys, pathlib
 from daemon.watch.engine import Engine
 top = pathlib.Path(sys.argv[1])
 pathlib.Path("/proc/sys/user/max_inotify_watches").write_text("5")
-engine = Engine(str(top), ["a"], recursive=True)
+engine = Engine(str(top), ["a"])
 for number in range(6):
     (top / f"a/{number}").mkdir()
 print(engine.directories, engine.read(0.02).trouble, engine.directories)
 engine.close()
 try:
-    Engine(str(top), ["a"], recursive=True)
+    Engine(str(top), ["a"])
 except OSError as error:
     print(error.strerror)
 """
@@ -218,7 +218,7 @@ def test_a_folder_that_becomes_a_link_while_it_is_set_up_leads_nowhere(
         return listing(where)
 
     monkeypatch.setattr(os, "scandir", swapped)
-    engine = Engine(str(tmp_path / "base"), ["a"], recursive=True)
+    engine = Engine(str(tmp_path / "base"), ["a"])
     try:
         assert listed == 3
         assert engine.directories == 3
