@@ -322,9 +322,10 @@ INSERT INTO quarters
 
 
 def migrate(connection: sqlite3.Connection) -> None:
-    """Bring the tables to this version, each step in one transaction.
+    """Bring the tables to this version, in one transaction: killed meanwhile, it is as it was before.
 
-    Raises :class:`NeedsPerson` (``ledger.newer``) where a newer version of the program has written the ledger.
+    Between two versions a new ledger, in which nothing is yet, would be taken for an earlier program's. Raises
+    :class:`NeedsPerson` (``ledger.newer``) where a newer version of the program has written the ledger.
     """
     version = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(MIGRATIONS):
@@ -333,18 +334,21 @@ def migrate(connection: sqlite3.Connection) -> None:
             f"the ledger was written by a newer version of this program (schema {version}, known: {len(MIGRATIONS)})",
             hint="start the newer version again, or put back the copy of the state folder made before the upgrade",
         )
-    for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
-        connection.execute("BEGIN IMMEDIATE")
-        try:
+    if version == len(MIGRATIONS):
+        return
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        for number, script in enumerate(MIGRATIONS[version:], start=version + 1):
             if number == _EVENED + 1:
                 _even(connection)
             for statement in _statements(script):
                 connection.execute(statement)
-            connection.execute(f"PRAGMA user_version = {number}")
-        except sqlite3.Error:
-            connection.execute("ROLLBACK")
-            raise
+        connection.execute(f"PRAGMA user_version = {len(MIGRATIONS)}")
         connection.execute("COMMIT")
+    except sqlite3.Error:
+        if connection.in_transaction:  # else SQLite has undone it by itself: the disk is full
+            connection.execute("ROLLBACK")
+        raise
 
 
 def _even(connection: sqlite3.Connection) -> None:

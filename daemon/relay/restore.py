@@ -20,7 +20,7 @@ from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import hidden_name, numbered, word
 from daemon.files.opening import file_below, look
-from daemon.files.publishing import made_dirs, own_like, publish, set_mode
+from daemon.files.publishing import made_dirs, own_like, publish, set_mode, sync_dir
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import State
 from daemon.nextcloud.homes import check_data
@@ -160,6 +160,8 @@ class Restore:
             found = look(folder, hidden)
             if found is None:
                 raise NeedsPerson("restore.vanished", f"the copy of {shown(photo.name)} was taken away meanwhile")
+            # Told as restored, it must be found after a power cut: its bytes were synced, the private name was not.
+            sync_dir(folder)
             now = self._clock.wall()
             with self._ledger.write():
                 self._ledger.photos.advance([photo.id], State.RESTORED, now, fingerprint=Fingerprint.of(found))

@@ -30,6 +30,8 @@ ALL = os.environ.get("PHOTON_RELAY_KILL", "") == "all"
 SEED = int(os.environ.get("PHOTON_RELAY_KILL_SEED", "0")) or random.SystemRandom().randrange(1, 1 << 30)
 AT_ONCE = 3
 """Worlds at a time: a run waits as long as it works."""
+_LAST_SAID = 20
+"""Lines of what the program said that are told of a run that failed."""
 
 
 @dataclass
@@ -201,7 +203,8 @@ def faults_of(ran: Ran) -> list[str]:
     """Say what an undisturbed run complained of."""
     said = []
     if ran.code:
-        said.append(f"the program ended with {ran.code}")
+        said.append(f"the program ended with {ran.code}, and said last:")
+        said += [f"  {line}" for line in ran.said.splitlines()[-_LAST_SAID:]]
     said += [line for line in ran.said.splitlines() if any(word in line for word in ("Traceback", "crashed", "ERROR"))]
     return said
 

@@ -285,3 +285,37 @@ def test_killed_at_any_call_it_ends_as_if_it_had_not_been(state: Path, damage: s
             break
         assert done.returncode == -signal.SIGKILL
     assert point > 8, "there is something to be killed at"
+
+
+KILLED_AT_FIRST = """
+import os, signal, sqlite3, sys
+from daemon.ledger import recovery
+left = int(sys.argv[2])
+def counted(_statement):
+    global left
+    left -= 1
+    if left == 0:
+        os.kill(os.getpid(), signal.SIGKILL)
+connect = sqlite3.connect
+def watched(path, **more):
+    connection = connect(path, **more)
+    if path != ":memory:":
+        connection.set_trace_callback(counted)
+    return connection
+sqlite3.connect = watched
+recovery.open_ledger(sys.argv[1], 1_795_001_000.0).close()
+"""
+
+
+def test_a_first_start_that_was_killed_is_no_earlier_programs_ledger(tmp_path: Path) -> None:
+    """It would be copied first, for which there may be no room: then the program would not start at all."""
+    point, step = 0, 1 if os.environ.get("PHOTON_RELAY_TORTURE") else 29
+    killed = True
+    while killed:
+        point += step
+        state = tmp_path / f"killed-{point}"
+        argv = [sys.executable, "-c", KILLED_AT_FIRST, str(state), str(point)]
+        killed = subprocess.run(argv, cwd=ROOT, check=False, timeout=60).returncode == -signal.SIGKILL
+        open_ledger(str(state), NOW).close()
+        assert (copies(str(state)), losses(str(state))) == ([], []), f"killed at statement {point}"
+    assert point > 60, "there is something to be killed at"

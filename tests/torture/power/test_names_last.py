@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from errno import EIO
 from typing import TYPE_CHECKING
 
+import pytest
+
 from daemon.ledger.ledger import Ledger
+from daemon.ledger.model import State
 from daemon.lifetime import StateLock
 from daemon.relay import batch_folder
+from tests.relay.world import FOLDER, World, shot
 from tests.torture.needs import needs_fuse
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.torture.power.cuts import Bench
 
 pytestmark = needs_fuse
@@ -54,3 +61,33 @@ def test_a_batch_folder_that_photoprism_has_taken_away_stays_away(benches: list[
     mount.cut()
     mount.power_on(1, "nothing")
     assert list(imports.iterdir()) == []
+
+
+async def test_what_is_told_as_restored_stands_after_a_power_cut(
+    benches: list[Bench], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Cut between the ledger's line and the file's own name: what is found then has that name, told once."""
+    mount = benches[0].mount
+    (mount.path / "home").mkdir()
+    (tmp_path / "data").symlink_to(mount.path / "home")
+    world = World(tmp_path, prism=None, settings={"nextcloud": {"occ": {"via": "off"}}})
+    [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
+    async with world.running():
+        await world.until(lambda: world.photo(photo).state is State.DONE)
+    mount.settle()
+
+    def cut(*_: object) -> None:
+        mount.cut()
+        raise OSError(EIO, "the power is away")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(world.restore, "_give_name", cut)
+        with pytest.raises(OSError, match="power is away"):
+            await world.restore.photo(photo.id)
+    mount.power_on(1, "nothing")
+    await world.restart()
+    assert world.photo(photo).state is State.RESTORED
+    assert world.standing() == {f"files/{FOLDER}/IMG_1.jpg": shot(1)}
+    await world.restore.photo(photo.id)
+    assert [line["deed"] for line in world.ledger.audit.lines()].count("restored") == 1
+    await world.close()
