@@ -11,20 +11,19 @@ from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
-from blake3 import blake3
 
-from daemon.errors import NeedsPerson, Refused, RelayError, Transient
+from daemon.errors import Refused, RelayError, Transient
 from daemon.files.names import placed_name
 from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
 from daemon.files.publishing import set_mode
 from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
 from daemon.relay import batch_folder, originals
-from daemon.relay.abreast import threads, together
-from daemon.relay.archive import Finding, Verdict, concerns_all
+from daemon.relay.abreast import threads
+from daemon.relay.archive import Finding, Verdict
+from daemon.relay.photoprism_proof import PhotoPrismProof, sha1_of
 from daemon.relay.room import need_room
 from daemon.relay.subfolders import assign
-from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
-    from daemon.photoprism.answers import KnownFile
     from daemon.photoprism.client import PhotoPrism
     from daemon.photoprism.progress import Item
     from daemon.relay.under_way import UnderWay
@@ -71,6 +69,7 @@ class PhotoPrismArchive:
         self._current = current
         self._ledger = ledger
         self._under_way = under_way
+        self._proof = PhotoPrismProof(client, current, ledger, under_way)
         self._heard = _Heard(progress)
 
     async def listen(self) -> None:
@@ -113,22 +112,7 @@ class PhotoPrismArchive:
 
     async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
         """Tell of each whether PhotoPrism has it already, proved by its bytes."""
-        return await together(self._known, photos, of_all=concerns_all)
-
-    async def _known(self, photo: Photo) -> Finding:
-        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
-        if photo.role == "side":
-            content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
-            if content is None or not self.root:
-                return Finding(Verdict.ABSENT)
-            found = await anyio.to_thread.run_sync(
-                originals.same_bytes, self.root, content.path, content.size, photo.blake3
-            )
-            return Finding(Verdict.PROVED, content.path, found) if found else Finding(Verdict.ABSENT)
-        finding = await self._prove_one(photo, thorough=False)
-        if finding.verdict is Verdict.PROVED and not await self._client.visible([_hex(photo)]):
-            return Finding(Verdict.HIDDEN, finding.path, finding.fingerprint)
-        return finding
+        return await self._proof.known(photos)
 
     # -- place and import ---------------------------------------------------------------------------------------
 
@@ -166,10 +150,10 @@ class PhotoPrismArchive:
         """
         if self.root:
             return b""
-        if photo.sha1 is None or await self._client.lookup(_hex(photo)) is None:
+        if photo.sha1 is None or await self._client.lookup(sha1_of(photo)) is None:
             return None
         try:
-            async with self._client.download(_hex(photo)) as blocks:
+            async with self._client.download(sha1_of(photo)) as blocks:
                 return b"".join([block async for block in blocks])
         except Transient as error:
             if error.code == "photoprism.download_failed":
@@ -193,8 +177,19 @@ class PhotoPrismArchive:
         if not before:
             return
         self._heard.begin(progress)
-        for path, albums in self._imports(batch, photos):
-            await self._client.import_folder(path, albums=albums, timeout=IMPORT_TIMEOUT)
+        fault: RelayError | None = None
+        async with anyio.create_task_group() as beside:
+            over = anyio.Event()
+            standing = partial(batch_folder.remaining, self._import, batch.name)
+            beside.start_soon(self._proof.along, photos, standing, over)
+            try:
+                for path, albums in self._imports(batch, photos):
+                    await self._client.import_folder(path, albums=albums, timeout=IMPORT_TIMEOUT)
+            except RelayError as raised:
+                fault = raised
+            over.set()
+        if fault is not None:
+            raise fault
         after = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
         if not after or (len(after) < len(before) and not await self._was_busy()) or await self._surely_done():
             return
@@ -241,81 +236,7 @@ class PhotoPrismArchive:
 
     async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
         """Tell of each group, for each member, what PhotoPrism and its disk really have."""
-        return await together(self._prove_group, groups, of_all=concerns_all)
-
-    async def _prove_group(self, group: Sequence[Photo]) -> dict[int, Finding]:
-        if self._under_way is not None:
-            self._under_way.take(group[0])
-        mains = [photo for photo in group if photo.role == "main"]
-        findings = {photo.id: await self._prove_one(photo, thorough=True) for photo in mains}
-        proved = [photo for photo in mains if findings[photo.id].verdict is Verdict.PROVED]
-        if proved:
-            visible = await self._client.visible([_hex(photo) for photo in proved])
-            # A search by hash may show a Live Photo under one of its files only; the item is what people see.
-            items = {findings[photo.id].item for photo in proved if _hex(photo) in visible} - {""}
-            for photo in proved:
-                found = findings[photo.id]
-                if _hex(photo) not in visible and found.item not in items:
-                    findings[photo.id] = Finding(Verdict.HIDDEN, found.path, found.fingerprint)
-        for photo in group:
-            if photo.role == "side":
-                findings[photo.id] = await self._prove_side(photo, [findings[main.id] for main in mains])
-        return findings
-
-    async def _prove_one(self, photo: Photo, *, thorough: bool) -> Finding:
-        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
-        if photo.sha1 is None:
-            # Examined for another archive: it goes the whole way once more.
-            return Finding(Verdict.ABSENT)
-        size = photo.fingerprint.size
-        row = await self._client.lookup(_hex(photo))
-        if row is None:
-            if thorough and self.root:
-                found = await anyio.to_thread.run_sync(originals.search, self.root, size, photo.blake3)
-                if found is not None:
-                    return Finding(Verdict.UNINDEXED, *found)
-            return Finding(Verdict.ABSENT)
-        if row.root != "/" or row.missing or row.size != size:
-            return Finding(Verdict.BROKEN, row.name)
-        if self.root:
-            mark = await anyio.to_thread.run_sync(originals.same_bytes, self.root, row.name, size, photo.blake3)
-            if mark is None:
-                return Finding(Verdict.BROKEN, row.name)
-            if row.error:
-                return Finding(Verdict.UNINDEXED, row.name, mark, f"PhotoPrism says: {row.error}")
-            return Finding(Verdict.PROVED, row.name, mark, item=row.photo_uid)
-        return await self._prove_by_download(photo, row)
-
-    async def _prove_by_download(self, photo: Photo, row: KnownFile) -> Finding:
-        digest, size = blake3(), 0
-        async with self._client.download(_hex(photo)) as blocks:
-            async for block in blocks:
-                digest.update(block)
-                size += len(block)
-        if size != photo.fingerprint.size or digest.digest() != photo.blake3:
-            return Finding(Verdict.BROKEN, row.name)
-        if row.error:
-            return Finding(Verdict.UNINDEXED, row.name, None, f"PhotoPrism says: {row.error}")
-        return Finding(Verdict.PROVED, row.name, None, item=row.photo_uid)
-
-    async def _prove_side(self, photo: Photo, mains: list[Finding]) -> Finding:
-        """Prove what PhotoPrism does not index (XMP, AAE, JSON) beside its main file, on the disk."""
-        assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
-        if not self.root:
-            return Finding(Verdict.UNPROVABLE, note="a side file is not in PhotoPrism's index")
-        for main in mains:
-            if main.path:
-                beside = partial(originals.beside, self.root, main.path, photo.fingerprint.size, photo.blake3)
-                found = await anyio.to_thread.run_sync(beside)
-                if found is not None:
-                    return Finding(Verdict.PROVED, *found)
-        content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
-        if content is not None:
-            same = partial(originals.same_bytes, self.root, content.path, content.size, photo.blake3)
-            mark = await anyio.to_thread.run_sync(same)
-            if mark is not None:
-                return Finding(Verdict.PROVED, content.path, mark)
-        return Finding(Verdict.ABSENT)
+        return await self._proof.groups(groups)
 
     async def still(self, photo: Photo) -> bool:
         """Tell whether what was proved of a photo is still so, just before its original is let go."""
@@ -328,11 +249,11 @@ class PhotoPrismArchive:
                 originals.same_bytes, self.root, photo.archived_as, photo.fingerprint.size, photo.blake3 or b""
             )
             return await anyio.to_thread.run_sync(same) is not None
-        row = await self._client.lookup(_hex(photo)) if photo.sha1 else None
+        row = await self._client.lookup(sha1_of(photo)) if photo.sha1 else None
         if row is None or not row.in_originals or row.name != photo.archived_as:
             return False
         # The row outlives its file: somebody may have deleted or changed that meanwhile, so it is fetched once more.
-        return (await self._prove_by_download(photo, row)).verdict is not Verdict.BROKEN
+        return (await self._proof.by_download(photo, row)).verdict is not Verdict.BROKEN
 
     def untouched(self, photos: Sequence[Photo]) -> set[int]:
         """Give those whose file in the originals is, without being read, what was proved."""
@@ -352,7 +273,7 @@ class PhotoPrismArchive:
             while (block := await anyio.to_thread.run_sync(next, blocks, b"")) != b"":
                 yield block
             return
-        async with self._client.download(_hex(photo)) as downloaded:
+        async with self._client.download(sha1_of(photo)) as downloaded:
             async for block in downloaded:
                 yield block
 
@@ -386,16 +307,6 @@ class _Heard:
 
 def _nobody(event: str, name: str) -> None:
     del event, name
-
-
-def _hex(photo: Photo) -> str:
-    if photo.sha1 is None:
-        raise NeedsPerson(
-            "archive.absent",
-            f"{shown(photo.name)} of {photo.user} was relayed to another archive, not to PhotoPrism",
-            hint="set archive.via to what it was then, or import that archive into PhotoPrism",
-        )
-    return photo.sha1.hex()
 
 
 def _copy_companion(folder: int, name: str, root: str, photo: Photo, fetched: bytes) -> None:

@@ -12,7 +12,7 @@ import sys
 from daemon import ledgerkeeper, pauses
 from daemon.photoprism import transport
 from daemon.photoprism.client import PhotoPrism
-from daemon.relay import confirm, photoprism_archive
+from daemon.relay import confirm, photoprism_archive, photoprism_proof
 
 
 def shorten() -> None:
@@ -22,6 +22,7 @@ def shorten() -> None:
     transport.FIRST_PAUSE = 1.0
     transport.LONGEST_PAUSE = 2.0
     confirm.BETWEEN_INDEXINGS = 0.5
+    photoprism_proof.LOOK = 0.1
     (PhotoPrism.__init__.__kwdefaults__ or {})["timeout"] = 5.0
     if os.environ.get("HASTY_LEDGER"):
         # A day of the ledger's lasts two seconds: it is looked through and copied that often.

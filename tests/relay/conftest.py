@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import pytest
 
-from daemon.relay import photoprism_archive
+from daemon.relay import photoprism_archive, photoprism_proof
 from tests.relay.world import World
 from tests.standins.photoprism import PhotoPrismStandIn
 
@@ -36,6 +36,7 @@ async def a_world(root: Path, archive: str, **settings: Any) -> AsyncIterator[Wo
 @pytest.fixture
 async def make_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[MakeWorld]:
     monkeypatch.setattr(photoprism_archive, "HEARING", 0.1)
+    monkeypatch.setattr(photoprism_proof, "LOOK", 0.05)
     async with AsyncExitStack() as stack:
 
         async def make(archive: str = "photoprism", **settings: Any) -> World:

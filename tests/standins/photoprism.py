@@ -587,6 +587,7 @@ class PhotoPrismStandIn:
             "traps": asdict(self.traps),
             "limiter": self.limiter,
             "running": self.library.busy.locked(),
+            "worked": self.library.worked,
         }, dumps=lambda data: json.dumps(data, ensure_ascii=True))  # fmt: skip
 
     async def _control(self, request: web.Request) -> web.Response:

@@ -7,6 +7,7 @@ import errno
 import os
 import shutil
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
@@ -48,6 +49,8 @@ class Library:
         self.rows, self.traps, self._publish = rows, traps, publish
         self.busy = threading.Lock()
         self.stopped = threading.Event()
+        self.worked = 0.0
+        """The seconds that imports and indexes have taken."""
         self._moved = 0
         self._stubborn: set[str] = set()
 
@@ -80,12 +83,14 @@ class Library:
             return report
         if not self._take_lock("import"):
             return report
+        began = time.monotonic()
         try:
             self._moved = 0
             self._walk(top, albums, report)
             if folder and top != self.imports and os.path.isdir(top) and not os.listdir(top):
                 os.rmdir(top)
         finally:
+            self.worked += time.monotonic() - began
             self.busy.release()
         return report
 
@@ -310,6 +315,7 @@ class Library:
         report = Report()
         if not self._take_lock("index"):
             return report
+        began = time.monotonic()
         try:
             top = os.path.join(self.originals, folder) if folder else self.originals
             for here, subfolders, names in os.walk(top):
@@ -321,6 +327,7 @@ class Library:
                     # A purge soft-deletes the row: the duplicate test still sees it, GET /files does not.
                     self.rows.change(row.hash, missing=1, is_primary=0, deleted_at=1.0)
         finally:
+            self.worked += time.monotonic() - began
             self.busy.release()
         return report
 

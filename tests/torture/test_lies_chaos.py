@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daemon.relay import photoprism_archive
+from daemon.relay import photoprism_archive, photoprism_proof
 from tests.relay.conftest import a_world
 from tests.torture.chaos import Chaos
 
@@ -28,6 +28,7 @@ RULES: dict[str, dict[str, Any]] = {
 @pytest.mark.parametrize("seed", SEEDS)
 async def test_hours_of_lies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rules: str, seed: int) -> None:
     monkeypatch.setattr(photoprism_archive, "HEARING", 0.02)
+    monkeypatch.setattr(photoprism_proof, "LOOK", 0.02)
     async with a_world(tmp_path, "photoprism", **RULES[rules]) as world:
         world.patience = 0.3
         await world.restart()
