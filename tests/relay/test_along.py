@@ -84,6 +84,7 @@ async def test_what_changes_after_that_is_read_again_and_is_no_proof(
     assert read.count(False) >= 1
     [left] = [photo for photo in world.ledger.photos.by_state(*State) if photo.state is not State.DONE]
     assert left.code == "archive.broken", world.said()
+    assert "archived" not in [line["state"] for line in world.ledger.photos.history(left.id)]
     assert len(world.standing()) == 1, "its original is kept"
 
 
