@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import threading
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -186,3 +189,17 @@ def test_a_task_is_replaced_and_the_relay_killed(stack: Stack, ground: Ground) -
     networks = json.loads(docker("inspect", "--format", "{{json .NetworkSettings.Networks}}", gate))
     assert list(networks) == [f"{stack.name}_alone"]
     until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", relay) == "healthy", "healthy", 120)
+
+    # One that hangs is unhealthy, and the Swarm puts another in its place. (Looked at more often than in the file, by
+    # which it takes a minute and a half.)
+    often = ["--health-interval", "2s", "--health-timeout", "5s", "--health-retries", "2", "--stop-grace-period", "2s"]
+    docker("service", "update", "--detach", *often, f"{stack.name}_relay")
+    hung = until(lambda: (now := stack.task("relay")) not in ("", relay) and now, "the updated relay", 120, stack.told)
+    until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", hung) == "healthy", "healthy", 120)
+    init = docker("inspect", "--format", "{{.State.Pid}}", hung)
+    daemon = Path(f"/proc/{init}/task/{init}/children").read_text().split()[0]
+    os.kill(int(daemon), signal.SIGSTOP)
+    until(lambda: stack.task("relay") not in ("", hung), "another in place of the one that hangs", 120, stack.told)
+    at_last = ground.upload(2, seed=6)
+    everything |= expected(at_last)
+    until(lambda: ground.archived() == everything, "photos after it hung", 120, stack.told)
