@@ -18,6 +18,7 @@ from daemon.ledger.marks import Marks
 from daemon.ledger.outbox import Deeds, Outbox
 from daemon.ledger.photo_list import PhotoList
 from daemon.ledger.photos import Photos
+from daemon.ledger.stock import Stock
 from daemon.ledger.store import Store
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Ledger:
         self.batches = Batches(store)
         self.batch_list = BatchList(store)
         self.contents = Contents(store)
+        self.stock = Stock(store)
         self.homes = Homes(store)
         self.jobs = Jobs(store)
         self.audit = Audit(store)

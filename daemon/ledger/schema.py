@@ -286,6 +286,16 @@ MIGRATIONS: Sequence[str] = (
     CREATE INDEX photos_in_state ON photos (state);
     CREATE INDEX photos_of_user ON photos (user);
     """,
+    # What stands in a folder archive without having been proved there: a lost ledger's photos, and an owner's own.
+    """
+    CREATE TABLE stock (
+        id INTEGER PRIMARY KEY,
+        path BLOB NOT NULL,
+        size INTEGER NOT NULL,
+        head BLOB
+    );
+    CREATE INDEX stock_size ON stock (size);
+    """,
 )
 
 

@@ -20,6 +20,7 @@ from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Finding, Verdict, as_answer, by_group, concerns_all
 from daemon.relay.batch import chunks_of_groups, home_of
 from daemon.relay.folder_place import FolderPlace, drop
+from daemon.relay.folder_stock import FolderStock
 from daemon.relay.room import need_room
 from daemon.relay.under_way import UnderWay
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
+
+_ABSENT = Finding(Verdict.ABSENT)
 
 
 class FolderArchive:
@@ -45,6 +48,7 @@ class FolderArchive:
         self._current = current
         self._ledger = ledger
         self._place = FolderPlace(current, ledger, self._under_way)
+        self._stock = FolderStock(current, ledger)
         self._seen: tuple[int, int] | None = None
 
     @property
@@ -53,8 +57,9 @@ class FolderArchive:
         return self._current.settings.archive.folder.path
 
     async def ready(self, size: int) -> None:
-        """Return if the folder is mounted and has room for ``size`` bytes more."""
+        """Return if the folder is mounted, known, and has room for ``size`` bytes more."""
         await anyio.to_thread.run_sync(self._ready, size)
+        await self._stock.listed()
 
     def _ready(self, size: int) -> None:
         if not os.path.isdir(self.root):
@@ -69,13 +74,15 @@ class FolderArchive:
         need_room(self.root, size, self._current.settings.relay.min_free)
 
     async def known(self, photos: Sequence[Photo]) -> list[Finding | RelayError]:
-        """Tell of each whether its bytes stand where the ledger says they were proved."""
+        """Tell of each whether its bytes stand where the ledger says they were proved, or where nobody has looked."""
         digests = [photo.blake3 for photo in photos if photo.blake3]
         contents = await anyio.to_thread.run_sync(self._ledger.contents.find_each, digests)
         asked = [photo for photo in photos if photo.blake3 in contents]
         found = await abreast(self._known, asked, threads(self._current.settings, self.root), of_all=concerns_all)
         findings = dict(zip((photo.id for photo in asked), found, strict=True))
-        return [as_answer(findings.get(photo.id, Finding(Verdict.ABSENT))) for photo in photos]
+        absent = [one for one in photos if as_answer(findings.get(one.id, _ABSENT)) == _ABSENT]
+        findings |= await self._stock.find(absent)
+        return [as_answer(findings.get(photo.id, _ABSENT)) for photo in photos]
 
     def _known(self, photo: Photo) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes

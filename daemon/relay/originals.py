@@ -40,7 +40,7 @@ def not_emptied(root: str, ledger: Ledger) -> None:
     put there would vanish below the disk when that is mounted.
     """
     with told("listing", root), os.scandir(root) as entries:
-        if next(entries, None) is None and ledger.contents.any():
+        if next(entries, None) is None and (ledger.contents.any() or ledger.stock.any()):
             raise emptied(root)
 
 
