@@ -21,8 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 Way = Literal["renamed", "in place"]
-# Where only the file itself is mounted, or its folder is not ours to write.
-_NOT_SO = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+# Where only the file itself is mounted, or its folder is not ours to write. Not where the disk is full: what is written
+# in place there may be torn.
+_NOT_SO = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.EROFS})
 
 
 class Writable(NamedTuple):
@@ -189,19 +190,42 @@ def _in_place(target: Path, content: bytes, expected: str) -> None:
     """Write over the old content at one stroke, so that a process that is killed leaves no mixture of both."""
     descriptor = os.open(target, os.O_WRONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
     try:
-        size = len(_expect(target, expected))
-        # Empty lines at the end say nothing in YAML: what a shorter text leaves of the old one is covered with them.
+        before = _expect(target, expected)
+        size = len(before)
+        # Empty lines at the end say nothing in YAML: what a shorter text leaves of the old one is covered with them,
+        # and with them a longer one takes its room first. On a full disk the old text stands, and says what it said.
+        if len(content) > size:
+            try:
+                _write_at(descriptor, b"\n" * (len(content) - size), size)
+                os.fsync(descriptor)
+            except OSError:
+                os.ftruncate(descriptor, size)
+                raise
         covered = content + b"\n" * (size - len(content))
         # Power cut here: the only place where a mixture may be left (no renaming over a mount). The earlier text lies
         # in the versions by now, and the next start names it and the command that puts it back.
-        written = os.pwrite(descriptor, covered, 0)
-        while written < len(covered):
-            written += os.pwrite(descriptor, covered[written:], written)
-        os.fsync(descriptor)
+        try:
+            _write_at(descriptor, covered, 0)
+            os.fsync(descriptor)
+        except OSError:
+            # A disk that writes elsewhere than it read (btrfs) wants room for that too; mostly there is enough for one.
+            with suppress(OSError):
+                _write_at(descriptor, before, 0)
+                os.ftruncate(descriptor, size)
+                os.fsync(descriptor)
+            raise
         os.ftruncate(descriptor, len(content))
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+def _write_at(descriptor: int, content: bytes, place: int) -> None:
+    left = memoryview(content)
+    while left:
+        written = os.pwrite(descriptor, left, place)
+        place += written
+        left = left[written:]
 
 
 def put_private(path: Path, content: bytes) -> None:

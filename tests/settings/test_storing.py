@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 from pathlib import Path
@@ -103,6 +104,56 @@ def test_where_only_the_file_is_mounted_it_is_written_in_place(mounted: Path, fi
     store(mounted, longer, etag_of(NEW))
     assert file.read_bytes() == longer
     assert list(mounted.parent.iterdir()) == [mounted]
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> Iterator[Path]:
+    """Give a folder on a disk of 16 pages with the old settings in it, and not one page free."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount("-t", "tmpfs", "-o", "size=64k", "tmpfs", disk)
+    (disk / "photon-relay.yaml").write_bytes(OLD)
+    with (disk / "ballast").open("wb", buffering=0) as ballast, contextlib.suppress(OSError):
+        while ballast.write(b"x" * 4096):
+            pass
+    yield disk
+    unmount(disk)
+
+
+LONG = NEW + b"# " + b"x" * 10_000 + b"\n"
+
+
+@root_only
+@pytest.mark.parametrize("content", [NEW, LONG])
+def test_on_a_full_disk_the_old_text_stays_whole_and_it_is_said(small: Path, content: bytes) -> None:
+    file = small / "photon-relay.yaml"
+    with pytest.raises(NeedsPerson) as caught:
+        store(file, content, etag_of(OLD))
+    assert caught.value.code == "config.read_only"
+    assert "No space left" in caught.value.message
+    assert "space" in caught.value.hint
+    assert file.read_bytes() == OLD
+    assert sorted(one.name for one in small.iterdir()) == ["ballast", file.name]
+    (small / "ballast").unlink()
+    assert store(file, content, etag_of(OLD)) == "renamed"
+    assert file.read_bytes() == content
+
+
+@root_only
+def test_a_mounted_file_on_a_full_disk_is_not_torn(small: Path, tmp_path: Path) -> None:
+    target = tmp_path / "mounted.yaml"
+    target.touch()
+    mount("--bind", small / "photon-relay.yaml", target)
+    try:
+        with pytest.raises(NeedsPerson) as caught:
+            store(target, LONG, etag_of(OLD))
+        assert "No space left" in caught.value.message
+        assert target.read_bytes() == OLD
+        # What fits into the room that the file has goes.
+        assert store(target, NEW, etag_of(OLD)) == "in place"
+        assert target.read_bytes() == NEW
+    finally:
+        unmount(target)
 
 
 @root_only
