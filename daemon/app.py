@@ -61,6 +61,7 @@ log = logging.getLogger(__name__)
 GALLERIES_EVERY = 3600.0
 SHUTDOWN = 8.0
 _MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
+_SHORTEST_STEP = 0.025
 
 
 class App:
@@ -273,7 +274,8 @@ def watch_options(settings: Settings) -> WatchOptions:
         mode=watch.mode,
         extensions=watch.only,
         archived=settings.users.archived,
-        step=min(0.5, watch.settle / 4),
+        # A sweep may want no quiet time at all (0s): the watch beside it is not to spin because of that.
+        step=min(0.5, max(_SHORTEST_STEP, watch.settle / 4)),
     )
 
 

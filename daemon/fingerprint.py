@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     import os
@@ -22,11 +21,10 @@ def inode_of(status: os.stat_result) -> int:
 
 def _held(nanoseconds: int) -> int:
     """Give a time as the ledger can hold it: what lies beyond the years 1677 and 2262 counts as those."""
-    return max(-_MOST, min(nanoseconds, _MOST))
+    return nanoseconds if -_MOST <= nanoseconds <= _MOST else _MOST if nanoseconds > 0 else -_MOST
 
 
-@dataclass(frozen=True, slots=True)
-class Fingerprint:
+class Fingerprint(NamedTuple):
     """A file as it stood at one moment: inode, size in bytes, and its times in nanoseconds.
 
     The mtime alone says nothing, since Nextcloud sets it to the capture time; the ctime cannot be set by anybody. The
@@ -47,4 +45,4 @@ class Fingerprint:
 
     def renamed(self, other: Fingerprint) -> bool:
         """Tell whether ``other`` can be this file after a rename or a link, both of which set the ctime."""
-        return (self.inode, self.size, self.mtime_ns) == (other.inode, other.size, other.mtime_ns)
+        return self[:3] == other[:3]

@@ -30,11 +30,8 @@ class Redact(logging.Filter):
         self._secrets = tuple(sorted((one for one in secrets if len(one) >= 4), key=len, reverse=True))
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Rewrite the record's message where it has a secret in it."""
-        text = record.getMessage()
-        clean = self.clean(text)
-        if clean is not text:
-            record.msg, record.args = clean, ()
+        """Put the record's message together, once for all handlers, without the secrets."""
+        record.msg, record.args = self.clean(record.getMessage()), ()
         return True
 
     def clean(self, text: str) -> str:

@@ -11,6 +11,11 @@ def shown(name: str, limit: int = 200) -> str:
     Names come from users: a newline would forge a log line, an escape sequence would write to the terminal, and a
     lone surrogate (a byte that is not UTF-8, see ``os.fsdecode``) cannot be encoded at all.
     """
+    text = name if name.isprintable() else _escaped(name)
+    return text if len(text) <= limit else text[: limit // 2 - 1] + "…" + text[-limit // 2 :]
+
+
+def _escaped(name: str) -> str:
     out = []
     for char in name:
         if "\udc80" <= char <= "\udcff":
@@ -19,8 +24,7 @@ def shown(name: str, limit: int = 200) -> str:
             out.append(f"\\u{ord(char):04x}")
         else:
             out.append(char)
-    text = "".join(out)
-    return text if len(text) <= limit else text[: limit // 2 - 1] + "…" + text[-limit // 2 :]
+    return "".join(out)
 
 
 def size_in_words(size: int) -> str:

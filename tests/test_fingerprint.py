@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sqlite3
 from contextlib import closing
-from dataclasses import astuple
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,7 +26,7 @@ def status(inode: int, mtime_ns: int) -> os.stat_result:
 def test_the_ledger_can_hold_every_fingerprint(inode: int, mtime_ns: int) -> None:
     found = Fingerprint.of(status(inode, mtime_ns))
     with closing(sqlite3.connect(":memory:")) as db:
-        (kept,) = db.execute("SELECT ?, ?, ?, ?", astuple(found))
+        (kept,) = db.execute("SELECT ?, ?, ?, ?", found)
     assert Fingerprint(*kept) == found
     assert found.renamed(found)
 

@@ -27,6 +27,8 @@ MOST_NAMES = 1000
 _HIDDEN_END = ".part"
 _HIDDEN_NAME = re.compile(r"\.photon-relay-([a-z]+)-(.+)\.part", re.DOTALL)
 _RANDOM = SystemRandom()
+_LETTERS = (ascii_lowercase.encode() * 10)[:256]
+"""A letter for each byte; that four of them come a little less often is nothing to a word of sixteen."""
 
 
 def split_name(name: str) -> tuple[str, str]:
@@ -90,7 +92,7 @@ def word(length: int, random: Random = _RANDOM) -> str:
 
     A path that its ``pkg/clean/path.go`` does not like becomes the empty one, and then it imports everything.
     """
-    return "".join(random.choices(ascii_lowercase, k=length))
+    return random.randbytes(length).translate(_LETTERS).decode()
 
 
 def cut_name(name: str, longest: int = LONGEST) -> str:
@@ -103,7 +105,9 @@ def cut_name(name: str, longest: int = LONGEST) -> str:
 
 def cleaned(text: str) -> str:
     """Give a text as one part of a path may hold it: NFC, UTF-8, no control characters, no slash or backslash."""
-    return unicodedata.normalize("NFC", _printable(_decoded(text)).replace("/", "_").replace("\\", "_"))
+    if not text.isascii() or not text.isprintable():
+        text = unicodedata.normalize("NFC", _printable(_decoded(text)))
+    return text.replace("/", "_").replace("\\", "_")
 
 
 def _split_once(name: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from daemon.fingerprint import Fingerprint
@@ -40,8 +40,7 @@ class BatchState(StrEnum):
     ENDED = "ended"
 
 
-@dataclass(frozen=True, slots=True)
-class Photo:
+class Photo(NamedTuple):
     """One file of one user on its way, as the ledger has it. Paths are ``str`` as of :func:`os.fsdecode`."""
 
     id: int

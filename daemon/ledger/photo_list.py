@@ -98,7 +98,7 @@ class PhotoList:
         """Give photos by id, newest first."""
         marks = ", ".join("?" * len(ids))
         sql = f"SELECT * FROM photos WHERE id IN ({marks}) ORDER BY id DESC"  # noqa: S608  only question marks
-        return [rows.photo(row) for row in self._store.rows(sql, list(ids))]
+        return rows.photos(self._store.rows(sql, list(ids)))
 
     def all_of(self, wanted: Wanted, limit: int = 500) -> Iterator[list[Photo]]:
         """Give all photos, newest first, in lists that may be empty; what is written meanwhile is seen or not."""

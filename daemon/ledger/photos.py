@@ -31,7 +31,7 @@ class Photos(PhotoMoves):
         found: dict[int, Photo] = {}
         for part in parts(wanted):
             sql = f"SELECT * FROM photos WHERE id IN ({marks(part)})"  # noqa: S608  only question marks
-            found |= {row["id"]: rows.photo(row) for row in self._store.rows(sql, part)}
+            found |= {photo.id: photo for photo in rows.photos(self._store.rows(sql, part))}
         return [found[identity] for identity in wanted if identity in found]
 
     def states(self, ids: Iterable[int]) -> dict[int, State]:
@@ -55,7 +55,7 @@ class Photos(PhotoMoves):
         more = "" if user is None else " AND user = ?"
         arguments = [*(state.value for state in states), *([] if user is None else [user]), limit]
         sql = f"SELECT * FROM photos WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"  # noqa: S608  only question marks
-        return [rows.photo(row) for row in self._store.rows(sql, arguments)]
+        return rows.photos(self._store.rows(sql, arguments))
 
     def places(self, *states: State) -> list[tuple[str, str]]:
         """Give user and path of every file in any of ``states``."""
@@ -71,7 +71,7 @@ class Photos(PhotoMoves):
             "SELECT * FROM photos WHERE state = 'settled' AND +batch_id IS NULL ORDER BY id LIMIT ?",
             (limit,),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def settled_last(self, limit: int) -> list[Photo]:
         """Give settled photos that are in no batch, the newest ones of every user: about ``limit`` in all."""
@@ -87,7 +87,7 @@ class Photos(PhotoMoves):
                 " ORDER BY id DESC LIMIT ?"
             )
             newest = self._store.rows(sql, (user, max(1, limit // len(users))))
-            found += [rows.photo(row) for row in reversed(newest)]
+            found += rows.photos(newest[::-1])
         return found
 
     def settled_of(self, groups: Iterable[int]) -> dict[int, list[Photo]]:
@@ -98,8 +98,8 @@ class Photos(PhotoMoves):
                 f"SELECT * FROM photos WHERE group_id IN ({marks(part)}) AND +state = 'settled'"  # noqa: S608
                 " AND +batch_id IS NULL ORDER BY id"
             )
-            for row in self._store.rows(sql, part):
-                found.setdefault(row["group_id"], []).append(rows.photo(row))
+            for photo in rows.photos(self._store.rows(sql, part)):
+                found.setdefault(photo.group_id or photo.id, []).append(photo)
         return found
 
     def of_batch(self, batch_id: int, *states: State) -> list[Photo]:
@@ -107,7 +107,7 @@ class Photos(PhotoMoves):
         only = f" AND +state IN ({marks(states)})" if states else ""
         sql = f"SELECT * FROM photos WHERE batch_id = ?{only} ORDER BY id"  # noqa: S608  only question marks
         found = self._store.rows(sql, (batch_id, *(state.value for state in states)))
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def sum_of_batch(self, batch_id: int) -> tuple[int, int]:
         """Give how many photos a batch has, and their bytes."""
@@ -124,16 +124,16 @@ class Photos(PhotoMoves):
             " ORDER BY ended_at DESC LIMIT ?",
             (limit,),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def of_group(self, group_id: int) -> list[Photo]:
         """Give the members of a group."""
         found = self._store.rows("SELECT * FROM photos WHERE group_id = ? ORDER BY id", (group_id,))
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def hidden(self) -> list[Photo]:
         """Give photos whose original may stand under its private hidden name."""
-        return [rows.photo(row) for row in self._store.rows("SELECT * FROM photos WHERE hidden <> x'' ORDER BY id")]
+        return rows.photos(self._store.rows("SELECT * FROM photos WHERE hidden <> x'' ORDER BY id"))
 
     def due(self, now: float) -> list[Photo]:
         """Give waiting photos whose time has come, but for those that wait with their batch."""
@@ -142,7 +142,7 @@ class Photos(PhotoMoves):
             " (batch_id IS NULL OR resume = 'archived') ORDER BY id",
             (now, now + BEYOND),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def releasable(self, now: float, limit: int) -> list[Photo]:
         """Give proved photos whose original may be let go now, oldest first."""
@@ -152,7 +152,7 @@ class Photos(PhotoMoves):
             " (next_try > ? AND next_try <= proved_at)) ORDER BY id LIMIT ?",
             (now, now + BEYOND, limit),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def next_try(self) -> float | None:
         """Give when the next photo is due that waits for another batch, or ``None``."""
@@ -223,7 +223,7 @@ class Photos(PhotoMoves):
             " AND state IN ('archived', 'released', 'done') ORDER BY id",
             (user, base, base + b"\xff"),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)
 
     def counts(self) -> dict[str, int]:
         """Give the number of photos in each state, states without any included."""
@@ -301,4 +301,4 @@ class Photos(PhotoMoves):
             " AND archived_as <> x'' ORDER BY ended_at DESC LIMIT 500) ORDER BY RANDOM() LIMIT ?",
             (count,),
         )
-        return [rows.photo(row) for row in found]
+        return rows.photos(found)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -259,7 +259,7 @@ class Examine:
                     rows.pop(photo.id, None)
                 left.append([])
             self._ledger.photos.put_each(rows)
-        return [[replace(photo, **rows.get(photo.id, {})) for photo in group] for group in left]
+        return [[photo._replace(**rows.get(photo.id, {})) for photo in group] for group in left]
 
 
 class _LeftAlone:

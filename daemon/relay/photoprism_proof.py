@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 from contextlib import suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -92,7 +91,7 @@ class PhotoPrismProof:
         """Give what was proved during the import and is, without being read, still so: by the group's number."""
         early, self._early = self._early, {}
         photos = [
-            replace(photo, archived_as=early[photo.id].path, archive_fingerprint=early[photo.id].fingerprint)
+            photo._replace(archived_as=early[photo.id].path, archive_fingerprint=early[photo.id].fingerprint)
             for group in groups
             for photo in group
             if photo.id in early

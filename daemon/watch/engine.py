@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from inotify_simple import INotify, flags
 
+from daemon.files.names import HIDDEN_PREFIX
 from daemon.text import shown
 from daemon.watch import tree
 
@@ -161,6 +162,8 @@ class Engine:
                 batch.lost.add(path)
             return
         if name:
+            if name.startswith(HIDDEN_PREFIX) and not mask & _ISDIR:
+                return  # our own; nobody takes it for a photo, and each original that goes bears such a name
             path = f"{path}/{name}" if path else name
         batch.changed.add(path)
         if mask & _ISDIR and mask & _NAMES:

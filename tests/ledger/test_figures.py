@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from zoneinfo import ZoneInfo
 
@@ -76,13 +75,13 @@ def do(ledger: Ledger, deed: str, ids: list[int], which: int, later: int) -> Non
         case "refuse":
             ledger.photos.refuse([one], Refused("file.empty", "it is empty"), now)
         case "restore":
-            ledger.photos.advance([one], State.RESTORED, now, fingerprint=replace(FINGERPRINT, size=later))
+            ledger.photos.advance([one], State.RESTORED, now, fingerprint=FINGERPRINT._replace(size=later))
         case "settle":
             ledger.photos.advance([one], State.SETTLED, now)
         case "wait":
             ledger.photos.wait([one], State.SETTLED, Transient("x.y", "later"), now, now + 5)
         case "size":
-            ledger.photos.put(one, fingerprint=replace(FINGERPRINT, size=later))
+            ledger.photos.put(one, fingerprint=FINGERPRINT._replace(size=later))
         case "leave":
             ledger.photos.leave_batch([one])
         case "look":

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from hypothesis import given
@@ -24,7 +23,7 @@ SIZE = 1000
 
 def photo(number: int, size: int = SIZE) -> Photo:
     found = Found("alice", f"InstantUpload/{number}.jpg", Fingerprint(number, size, 1, 1))
-    return replace(_as_photo(found), id=number, place=f"abcdefgh/{number}.jpg")
+    return _as_photo(found)._replace(id=number, place=f"abcdefgh/{number}.jpg")
 
 
 PHOTOS = [photo(number) for number in range(1, 6)]
