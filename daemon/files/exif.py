@@ -34,16 +34,19 @@ def exif_tags(fd: int) -> Mapping[str, Any]:
     A hostile file costs no more than the budget of its ``Window``: no exception, no long loop, no large memory.
     """
     tags: dict[str, Any] = {}
-    for start, length in _structures(fd):
+    for start, length in _structures(fd, os.pread(fd, SNIFFED, 0)):
         tags.update(_read_tags(fd, start, length, details=False))
     return tags
 
 
-def dates(fd: int) -> Mapping[str, Any]:
-    """Give the Exif tags that say when a photo was taken, by exifread's names, and perhaps others."""
-    size = os.fstat(fd).st_size
-    if sniff(os.pread(fd, SNIFFED, 0)) == "jpeg":
-        places = _jpeg_exif(fd, 0, size)
+def dates(fd: int, first: bytes | None = None) -> Mapping[str, Any]:
+    """Give the Exif tags that say when a photo was taken, by exifread's names, and perhaps others.
+
+    ``first`` are the file's first bytes, where they were read already (as many as ``sniff`` wants).
+    """
+    first = os.pread(fd, SNIFFED, 0) if first is None else first
+    if sniff(first) == "jpeg":
+        places = _jpeg_exif(fd, 0, os.fstat(fd).st_size, first)
         if not places:
             return {}
         [(start, length)] = places
@@ -54,9 +57,9 @@ def dates(fd: int) -> Mapping[str, Any]:
     return exif_tags(fd)
 
 
-def apple_identifier(fd: int) -> str:
+def apple_identifier(fd: int, first: bytes) -> str:
     """Give the ContentIdentifier from the maker note of Apple's cameras, empty where there is none."""
-    for start, length in _structures(fd):
+    for start, length in _structures(fd, first):
         if length <= _LARGEST_SEGMENT and _APPLE not in os.pread(fd, max(0, length), start):
             continue  # nearly all photos: looked for in the bytes, it takes a twentieth of the time
         note = _read_tags(fd, start, length, details=True).get("EXIF MakerNote")
@@ -71,7 +74,7 @@ def jpeg_thumbnail(fd: int) -> bytes:
 
     Not looked into: only its first bytes are those of a JPEG. Of at most 1 MiB, within the budget of the tags.
     """
-    for start, length in _structures(fd):
+    for start, length in _structures(fd, os.pread(fd, SNIFFED, 0)):
         tags = _read_tags(fd, start, length, details=False)
         at, size = (
             _number(tags, "Thumbnail JPEGInterchangeFormat"),
@@ -100,13 +103,12 @@ def text_of(tags: Mapping[str, Any], *names: str) -> str:
     return ""
 
 
-def _structures(fd: int) -> list[tuple[int, int]]:
+def _structures(fd: int, first: bytes) -> list[tuple[int, int]]:
     """Give where the TIFF structures lie (offset, length); the whole file where exifread finds them itself."""
     size = os.fstat(fd).st_size
-    first = os.pread(fd, SNIFFED, 0)
     kind = sniff(first)
     if kind == "jpeg":
-        return _jpeg_exif(fd, 0, size)
+        return _jpeg_exif(fd, 0, size, first)
     if kind in {"heif", "avif"}:
         # Not left to exifread, whose boxes share a dictionary among all files and threads.
         place = exif_item(Window(fd, 0, size), size)
@@ -169,11 +171,14 @@ def _webp_exif(fd: int, size: int) -> list[tuple[int, int]]:
     return []
 
 
-def _jpeg_exif(fd: int, start: int, size: int) -> list[tuple[int, int]]:
-    """Find the Exif segment by walking all segments: large ones (XMP, colour profiles) may stand before it."""
+def _jpeg_exif(fd: int, start: int, size: int, first: bytes = b"") -> list[tuple[int, int]]:
+    """Find the Exif segment by walking all segments: large ones (XMP, colour profiles) may stand before it.
+
+    What lies within the file's ``first`` bytes is not read again.
+    """
     at = start + 2
     for _ in range(_MOST_SEGMENTS):
-        head = os.pread(fd, 10, at)
+        head = first[at : at + 10] if at + 10 <= len(first) else os.pread(fd, 10, at)
         if len(head) < 10 or head[0] != 0xFF or head[1] in {0xD9, 0xDA}:
             break
         if head[1] == 0xFF:  # a fill byte

@@ -46,14 +46,17 @@ def taken_at(
     now: datetime,
     zone: tzinfo | None = None,
     exiftool: str | None = None,
+    first: bytes | None = None,
 ) -> Taken:
     """Give when an open file was taken: Exif or the movie's header, else exiftool, else its name, else its mtime.
 
     What cannot be true (before 1826, zeros, more than a day after ``now``) is passed over. Instants without a place
     (a movie header's UTC, the mtime) come in ``zone``, the system's own if that is ``None``. ``exiftool`` is the path
-    of the program, or ``None`` to do without. Never fails for what is in the file.
+    of the program, or ``None`` to do without. ``first`` are the file's first bytes, where they were read already (as
+    many as ``sniff`` wants). Never fails for what is in the file.
     """
-    for when, source in _witnesses(fd, name, now, zone, exiftool):
+    first = os.pread(fd, SNIFFED, 0) if first is None else first
+    for when, source in _witnesses(fd, first, name, now, zone, exiftool):
         if _plausible(when, now):
             return Taken(when, source)
     status = os.fstat(fd)
@@ -63,27 +66,27 @@ def taken_at(
     return Taken(datetime.fromtimestamp(seconds, UTC).astimezone(zone), "mtime")
 
 
-def content_identifier(fd: int) -> str | None:
+def content_identifier(fd: int, first: bytes | None = None) -> str | None:
     """Give Apple's ContentIdentifier, by which the two halves of a Live Photo name each other, else ``None``.
 
     In a photo it is tag 0x0011 of Apple's maker note, in a movie a metadata key. A photo that has one announces a
     movie.
     """
-    kind = sniff(os.pread(fd, SNIFFED, 0))
+    first = os.pread(fd, SNIFFED, 0) if first is None else first
+    kind = sniff(first)
     if kind == "mp4":
         found = _movie(fd).content_identifier or ""
     elif kind in {"jpeg", "heif"}:
-        found = apple_identifier(fd)
+        found = apple_identifier(fd, first)
     else:
         return None
     return found if _IDENTIFIER.fullmatch(found) else None
 
 
 def _witnesses(
-    fd: int, name: str, now: datetime, zone: tzinfo | None, exiftool: str | None
+    fd: int, first: bytes, name: str, now: datetime, zone: tzinfo | None, exiftool: str | None
 ) -> Iterator[tuple[datetime, Source]]:
-    kind = sniff(os.pread(fd, SNIFFED, 0))
-    if kind == "mp4":
+    if sniff(first) == "mp4":
         facts = _movie(fd)
         stamp = _stamp(facts.creation_date or "")
         if stamp:
@@ -91,7 +94,7 @@ def _witnesses(
         if facts.created and facts.created.year >= _OLDEST_MOVIE_CLOCK and _plausible(facts.created, now):
             yield facts.created.astimezone(zone), "quicktime"
     else:
-        for when in _from_exif(dates(fd)):
+        for when in _from_exif(dates(fd, first)):
             yield when, "exif"
     if exiftool:
         for when in _from_exiftool(ask_exiftool(exiftool, fd)):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from string import Formatter
 from typing import TYPE_CHECKING
 
@@ -68,7 +69,7 @@ def fill(template: str, *, taken: datetime, name: str, user: str) -> str:
     stem, extension = split_name(cleaned(name))
     values = {"name": stem, "ext": extension.lower(), "user": cleaned(user)}
     out = []
-    for literal, field, spec, _conversion in Formatter().parse(template):
+    for literal, field, spec, _conversion in _parsed(template):
         out.append(literal)
         if field == "taken":
             out.append(_date(taken, spec or "%Y%m%d_%H%M%S"))
@@ -77,6 +78,11 @@ def fill(template: str, *, taken: datetime, name: str, user: str) -> str:
     components = [_component(part) for part in "".join(out).split("/")]
     *folders, last = [part for part in components if part] or ["photo"]
     return "/".join([*folders, last])
+
+
+@lru_cache(8)
+def _parsed(template: str) -> list[tuple[str, str | None, str | None, str | None]]:
+    return list(Formatter().parse(template))
 
 
 def _field_faults(field: str, spec: str, conversion: str | None) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import logging
 import os
 from dataclasses import dataclass, fields
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
@@ -17,14 +18,16 @@ import anyio.to_thread
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.exiftool import find_exiftool
 from daemon.files.faults import in_words
+from daemon.files.folders import Folders
 from daemon.files.hashing import hash_file
 from daemon.files.kinds import agrees, extension_of, is_encrypted, sniff
-from daemon.files.opening import file_below
+from daemon.files.opening import open_regular
 from daemon.files.taken import content_identifier, taken_at
 from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Verdict
+from daemon.relay.batch import home_of
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
 from daemon.relay.under_way import UnderWay
@@ -73,9 +76,9 @@ class Examine:
     async def groups(self, groups: Sequence[Sequence[Photo]]) -> list[list[Photo]]:
         """Examine groups' files and write down what they are; give of each group those that go on, as they are now."""
         photos = [photo for group in groups for photo in group]
-        found = await abreast(
-            self._look, photos, threads(self._current.settings, self._current.settings.nextcloud.data)
-        )
+        data = self._current.settings.nextcloud.data
+        with Folders(data) as homes:
+            found = await abreast(partial(self._look, homes=homes), photos, threads(self._current.settings, data))
         outcomes = dict(zip((photo.id for photo in photos), found, strict=True))
         left = await anyio.to_thread.run_sync(self._write_down, groups, outcomes)
         return await self._duplicates(left)
@@ -83,7 +86,8 @@ class Examine:
     async def preview(self, photo: Photo) -> str:
         """Say in a sentence what would become of a settled file; changes nothing."""
         try:
-            found = await anyio.to_thread.run_sync(self._look, photo)
+            with Folders(self._current.settings.nextcloud.data) as homes:
+                found = await anyio.to_thread.run_sync(self._look, photo, homes)
             await anyio.to_thread.run_sync(self._not_left_alone, photo, found)
         except RelayError as error:
             return f"would stay: {error.message} [{error.code}]"
@@ -94,10 +98,12 @@ class Examine:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def _look(self, photo: Photo) -> Examined:
-        data = self._current.settings.nextcloud.data
+    def _look(self, photo: Photo, homes: Folders) -> Examined:
         who = f"{shown(photo.name)} of {photo.user}"
-        with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
+        with (
+            really(self._current.settings.nextcloud.data),
+            open_regular(homes.below(home_of(photo)), photo.name) as source,
+        ):
             if source.status.st_size == 0:
                 raise Refused("file.empty", f"{who} is empty; it stays where it is")
             each_block = unless_halted(self._under_way.bytes_of(photo))
@@ -115,11 +121,17 @@ class Examine:
                 raise Refused("media.mismatch", f"{who} is not what its name says: it begins like {kind}; it stays")
             identifier = ""
             if extension in _MAY_ANNOUNCE and (extension not in {"jpg", "jpeg"} or b"Apple" in hashed.first):
-                identifier = content_identifier(source.fd) or ""
+                identifier = content_identifier(source.fd, hashed.first) or ""
             taken, taken_from = "", ""
             if self._archive.dated and photo.role == "main":
-                zone = self._zone()
-                when = taken_at(source.fd, photo.name, now=self._clock.now(), zone=zone, exiftool=self._exiftool)
+                when = taken_at(
+                    source.fd,
+                    photo.name,
+                    now=self._clock.now(),
+                    zone=self._zone(),
+                    exiftool=self._exiftool,
+                    first=hashed.first,
+                )
                 taken, taken_from = when.when.replace(tzinfo=None).isoformat(), when.source
             digest, sha1 = bytes.fromhex(hashed.blake3), bytes.fromhex(hashed.sha1) or None
             return Examined(digest, sha1, extension, identifier, taken, taken_from)

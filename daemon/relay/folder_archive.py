@@ -198,10 +198,12 @@ class FolderArchive:
             return self._known(photo)
         folder, _, name = path.rpartition("/")
         try:
-            with open_regular(folders.below(folder), name) as archived:
-                if self._is_the_original(photo, archived.status, homes) or originals.has_bytes(
-                    archived, photo.fingerprint.size, photo.blake3 or b"", unless_halted(_nobody)
-                ):
+            fd = folders.below(folder)
+            found = look(fd, name)
+            if found is not None and self._is_the_original(photo, found, homes):
+                return Finding(Verdict.PROVED, path, Fingerprint.of(found))
+            with open_regular(fd, name) as archived:
+                if originals.has_bytes(archived, photo.fingerprint.size, photo.blake3 or b"", unless_halted(_nobody)):
                     return Finding(Verdict.PROVED, path, archived.fingerprint)
         except Refused:
             pass

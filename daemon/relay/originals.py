@@ -15,7 +15,7 @@ from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import disk_fault, path_of, told
 from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.opening import directory_below, file_below, open_regular
+from daemon.files.opening import directory_below, file_below, look
 from daemon.files.publishing import sync_dir
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
@@ -145,8 +145,9 @@ def untouched(root: str, photos: Sequence[Photo]) -> set[int]:
         for photo in photos:
             folder, _, name = photo.archived_as.rpartition("/")
             if photo.archive_fingerprint is not None and photo.archived_as:
-                with suppress(Refused), open_regular(folders.below(folder), name) as archived:
-                    if archived.fingerprint == photo.archive_fingerprint:
+                with suppress(Refused):
+                    archived = look(folders.below(folder), name)
+                    if archived is not None and Fingerprint.of(archived) == photo.archive_fingerprint:
                         found.add(photo.id)
     return found
 

@@ -16,6 +16,7 @@ import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import changed, path_of, told
+from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.names import MOST_NAMES, kept_name
 from daemon.files.opening import directory_below, file_below, look
@@ -228,19 +229,21 @@ class Release:
             raise changed(path_of(folder, photo.name), why="since it was proved")
         raise Refused("file.replaced", "another file has its name now, which goes its own way")
 
-    def linked(self, folder: int, photo: Photo, found: os.stat_result) -> bool:
+    def linked(self, folder: int, photo: Photo, found: os.stat_result, archive: Folders | None = None) -> bool:
         """Tell whether the archive's copy is the original itself under a second name, so that this one may go.
 
         ``folder`` is the original's, open, and ``found`` what stands in it. Raises ``NeedsPerson`` where both are one
         name seen twice (a folder mounted or configured twice), ``Transient`` where the archive's name is gone: asked
-        after the original was hidden, that would be the same. Blocking.
+        after the original was hidden, that would be the same. ``archive`` has the archive's folders open, where many
+        are asked about. Blocking.
         """
         before, root = photo.archive_fingerprint, self._archive.root
         if before is None or not root or before.inode != Fingerprint.of(found).inode:
             return False
         parent, _, name = photo.archived_as.rpartition("/")
         try:
-            with directory_below(root, parent) as ours:
+            with Folders(root) as own:
+                ours = (archive or own).below(parent)
                 archived = look(ours, name)
                 second = archived is not None and second_name(archived, found, ours, folder)
         except Refused:

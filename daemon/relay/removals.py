@@ -55,11 +55,11 @@ class Removals:
         gone: list[Photo] = []
         left: dict[int, Fingerprint] = {}
         back: list[int] = []
-        with Folders(self._current.settings.nextcloud.data) as folders:
+        with Folders(self._current.settings.nextcloud.data) as folders, Folders(self.archive.root) as archive:
             for photo in going:
                 try:
                     fd = folders.below(home_of(photo))
-                    left[photo.id] = self._remove_one(fd, photo, hidden[photo.id])
+                    left[photo.id] = self._remove_one(fd, photo, hidden[photo.id], archive)
                     gone.append(photo)
                 except (RelayError, OSError) as error:
                     log.debug("%s of %s is looked at by itself: %s", shown(photo.path), photo.user, error)
@@ -88,12 +88,12 @@ class Removals:
             photo for photo in simple if photo.id in untouched and (photo.user, photo.path, photo.blake3) not in stay
         ]
 
-    def _remove_one(self, fd: int, photo: Photo, hidden: str) -> Fingerprint:
+    def _remove_one(self, fd: int, photo: Photo, hidden: str, archive: Folders) -> Fingerprint:
         """Delete one original; give the archived file's fingerprint after that. Put back whatever stood in the way."""
         fingerprint = hide(fd, photo.name, hidden, photo.fingerprint)
         try:
             found = look(fd, hidden)
-            linked = found is not None and self._release.linked(fd, photo, found)
+            linked = found is not None and self._release.linked(fd, photo, found, archive)
             # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
             left = unlink_hidden(fd, hidden, fingerprint, sync=False, linked=linked)
         except BaseException:
