@@ -20,6 +20,7 @@ from daemon.files.faults import changed, disk_fault, path_of, told
 from daemon.files.opening import look
 from daemon.files.pace import PACE
 from daemon.files.publishing import set_mode
+from daemon.files.syncing import is_written
 from daemon.files.syscalls import clone
 from daemon.fingerprint import Fingerprint
 
@@ -109,18 +110,16 @@ def link_into(source_fd: int, dir_fd: int, name: str, *, mode: int, expected: Fi
 
     For the folder archive on one file system, and only where the original goes at once: as long as both names stand,
     a write through one changes the other. So it is made only of a file that has one name, that nobody has open for
-    writing, and whose owner, group and rights are those that a copy would get; its mode is set to ``mode``. Both the
-    link and the mode set the ctime: the fingerprint given back is the original's new one too. ``expected`` is what
-    the file must be until then. ``FileExistsError``: the name is never replaced.
+    writing, whose owner, group and rights are those that a copy would get, and that the disk has taken: where it could
+    not write the file, the bytes may be whole in memory only, and a copy saves them from there. Its mode is set to
+    ``mode``. Both the link and the mode set the ctime: the fingerprint given back is the original's new one too.
+    ``expected`` is what the file must be until then. ``FileExistsError``: the name is never replaced.
     """
     status = os.fstat(source_fd)
     if Fingerprint.of(status) != expected:
         raise changed(path_of(source_fd), why="since it was examined")
-    if not _fits(status, source_fd, dir_fd) or not nobody_writes(source_fd):
+    if not _fits(status, source_fd, dir_fd) or not nobody_writes(source_fd) or not is_written(source_fd, sync=sync):
         return None
-    if sync:
-        with told("syncing", path_of(source_fd)):
-            os.fsync(source_fd)
     # Power cut here: the original stands under its name, and perhaps under the new one as well.
     try:
         # Through the descriptor, not through the name, which may be another file's by now.

@@ -22,6 +22,7 @@ from daemon.files.names import HIDDEN_PREFIX, MOST_NAMES, hidden_name, kept_name
 from daemon.files.opening import look, open_regular
 from daemon.files.placing import copy_into, nobody_writes
 from daemon.files.publishing import rename_noreplace, sync_dir
+from daemon.files.syncing import sync_copy
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
@@ -107,7 +108,8 @@ def unlink_hidden(
 
     ``linked``: the archive's copy is this very file under another name, so that whoever has it open for writing would
     write to the archive: ``Transient`` ``file.busy`` then, and ``file.changed`` where there is no other name. Gives
-    the file's fingerprint after that, which another name of it has from now on.
+    the file's fingerprint after that, which another name of it has from now on; the one before where the disk tells
+    nothing any more of a name that is gone (FUSE): that other name is read once more then.
     """
     with open_regular(dir_fd, hidden) as held:
         if held.fingerprint != expected or (linked and held.status.st_nlink < 2):
@@ -122,7 +124,10 @@ def unlink_hidden(
             os.unlink(hidden, dir_fd=dir_fd)
         except OSError as error:
             raise disk_fault(error, "deleting", path_of(dir_fd, hidden)) from error
-        left = Fingerprint.of(os.fstat(held.fd))
+        left = held.fingerprint
+        # What fails from here on is no reason to say that it was not deleted.
+        with suppress(OSError):
+            left = Fingerprint.of(os.fstat(held.fd))
     if sync:
         sync_dir(dir_fd)
     return left
@@ -202,7 +207,7 @@ def _already_there(to_fd: int, name: str, source: os.stat_result, digest: str) -
             with suppress(Refused), open_regular(to_fd, candidate) as other:
                 if hash_only_blake3(other.fd) == digest:
                     with told("syncing", path_of(to_fd, candidate)):
-                        os.fsync(other.fd)
+                        sync_copy(other.fd)
                     sync_dir(to_fd)
                     return candidate
     return None

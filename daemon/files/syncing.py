@@ -1,7 +1,11 @@
-"""Making many files durable at once: one call for a whole disk where that is known to do it, else file by file.
+"""Making files durable: each by itself, or many at once by one call for a whole disk where that is known to do it.
 
 ``fsync`` of a clean file still empties the disk's own cache; for two hundred small photos that takes longer than all
 the rest. ``syncfs`` does it once for all of them.
+
+A sync that failed fails once only: the kernel tells of it, calls the pages clean that it could not write, and the next
+sync succeeds, while everybody reads from memory what the disk does not have (ext4, XFS and btrfs alike). So a try
+again proves nothing by itself.
 """
 
 from __future__ import annotations
@@ -12,7 +16,7 @@ import re
 from typing import TYPE_CHECKING
 
 from daemon.files.faults import disk_fault, path_of
-from daemon.files.syscalls import kind_of_file_system, syncfs
+from daemon.files.syscalls import kind_of_file_system, syncfs, written_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -24,6 +28,35 @@ _EXT4, _XFS, _BTRFS, _F2FS, _TMPFS = 0xEF53, 0x58465342, 0x9123683E, 0xF2F52010,
 # Of these syncfs makes data and names durable. FUSE (all but virtiofs) is not even told of it, and what a network
 # does with it is the server's secret.
 _BY_DISK = frozenset({_EXT4, _XFS, _BTRFS, _F2FS, _TMPFS})
+
+
+def sync_copy(fd: int) -> None:
+    """Make the bytes of an open file durable, of which another copy stands elsewhere.
+
+    Raises ``OSError`` as it comes. Then what the kernel holds of the file in memory is dropped, so that whoever reads
+    it again reads what the disk has. Not where the file has several names: the other copy may be this very file, and
+    its memory the last place where the bytes are whole.
+    """
+    try:
+        os.fsync(fd)
+    except OSError:
+        if os.fstat(fd).st_nlink == 1:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        raise
+
+
+def is_written(fd: int, *, sync: bool) -> bool:
+    """Tell whether an open file is on the disk, as far as it was written back by now, or, with ``sync``, all of it.
+
+    ``False`` where the kernel has failed to write any of it since somebody was last told so.
+    """
+    try:
+        written_back(fd)
+        if sync:
+            os.fsync(fd)
+    except OSError:
+        return False
+    return True
 
 
 def whole_disks(folders: Iterable[int], files: int) -> bool:

@@ -136,7 +136,8 @@ class FolderPlace:
 
     def _make(self, chunk: _Chunk, photo: Photo, source: int, target: int, temporary: str) -> Placed:
         each_block = unless_halted(self._under_way.bytes_of(photo))
-        if self._goes_at_once(photo):
+        # Not once a sync of this batch has failed: the next one would succeed, whatever the disk has of the original.
+        if self._goes_at_once(photo) and not chunk.batch.attempts:
             linked = link_into(
                 source, target, temporary, mode=_MODE, expected=photo.fingerprint, sync=not chunk.at_once
             )

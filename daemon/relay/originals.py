@@ -17,6 +17,7 @@ from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
 from daemon.files.opening import directory_below, file_below, look
 from daemon.files.publishing import sync_dir
+from daemon.files.syncing import sync_copy
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
@@ -109,10 +110,11 @@ def has_bytes(archived: OpenFile, size: int, blake3: bytes, each_block: Callable
 def _make_durable(root: str, path: str, archived: OpenFile) -> None:
     """Sync a file, its name, and the folders on the way to it, which PhotoPrism may have made a moment ago.
 
-    Raises ``Transient`` where the disk could not write it back (``EIO``): it may be read from memory only.
+    Raises ``Transient`` where the disk could not write it back (``EIO``): what was read came from memory only, and the
+    next try reads the disk.
     """
     try:
-        os.fsync(archived.fd)
+        sync_copy(archived.fd)
     except OSError as error:
         if error.errno not in _NO_SYNC:
             raise disk_fault(error, "syncing", path_of(archived.dir_fd, archived.name)) from error

@@ -91,3 +91,21 @@ async def test_what_is_told_as_restored_stands_after_a_power_cut(
     await world.restore.photo(photo.id)
     assert [line["deed"] for line in world.ledger.audit.lines()].count("restored") == 1
     await world.close()
+
+
+@pytest.mark.parametrize("single", [False, True])
+async def test_a_disk_that_forgets_a_deleted_file_at_once_is_no_owner_who_was_faster(
+    benches: list[Bench], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, single: bool
+) -> None:
+    """FUSE asks by name even for what is open, so nothing is to be learnt of a file whose name is gone."""
+    home = benches[0].mount.path / f"home-{single}"
+    home.mkdir()
+    (tmp_path / "data").symlink_to(home)
+    world = World(tmp_path, prism=None, settings={"nextcloud": {"occ": {"via": "off"}}})
+    if single:
+        world.one_by_one(monkeypatch)
+    [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
+    async with world.running():
+        await world.until(lambda: world.photo(photo).state is State.DONE)
+    assert [line["deed"] for line in world.ledger.audit.lines()] == ["removed"]
+    await world.close()
