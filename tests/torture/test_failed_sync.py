@@ -6,7 +6,9 @@ calls the pages clean that it could not write, and the next ``fsync`` succeeds (
 
 from __future__ import annotations
 
+import ctypes
 import os
+import time
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,7 @@ from tests.torture.fuse.mount import Mount
 from tests.torture.needs import needs_fuse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 pytestmark = [needs_fuse, pytest.mark.timeout(300)]
@@ -43,8 +45,24 @@ class FailingDisk:
 
     def fail_once(self) -> None:
         """Have the next write fail that reaches the disk; all that is dirty by now is written before."""
-        os.sync()
+        with opened(self.point) as fd:
+            syncfs(fd)
         self._layer.fault("write", errno="EIO", times=1)
+
+    def write_back(self, files: Iterable[Path]) -> None:
+        """Have the kernel write these files back by itself, and fail; nobody hears of it."""
+        for path in files:
+            with opened(path) as fd:
+                start_writing(fd)
+        until = time.monotonic() + 20
+        while not self.has_failed():
+            assert time.monotonic() < until, "nothing is written"
+            time.sleep(0.01)
+
+    def tell_somebody(self) -> None:
+        """Have the kernel tell somebody of what failed on this disk: it tells of each failure once only."""
+        with opened(self.point) as fd, pytest.raises(OSError, match="Input/output"):
+            syncfs(fd)
 
     def has_failed(self) -> bool:
         """Tell whether it has failed."""
@@ -58,14 +76,26 @@ def failing_disk(folder: Path, kind: str) -> Iterator[FailingDisk]:
         yield FailingDisk(layer, disks.give(kind, "disk").point)
 
 
-def on_the_disk(path: Path) -> bytes:
-    """Give what the disk has of a file, whatever is in memory of it."""
+@contextmanager
+def opened(path: Path) -> Iterator[int]:
     fd = os.open(path, os.O_RDONLY)
     try:
-        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
-        return os.pread(fd, 1 << 20, 0)
+        yield fd
     finally:
         os.close(fd)
+
+
+def start_writing(fd: int) -> None:
+    """Begin to write a file back, as the kernel does by itself after some seconds; it waits for nothing."""
+    # linux/fs.h: SYNC_FILE_RANGE_WRITE
+    ctypes.CDLL(None).sync_file_range(ctypes.c_int(fd), ctypes.c_int64(0), ctypes.c_int64(0), ctypes.c_uint(2))
+
+
+def on_the_disk(path: Path) -> bytes:
+    """Give what the disk has of a file, whatever is in memory of it."""
+    with opened(path) as fd:
+        os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        return os.pread(fd, 1 << 20, 0)
 
 
 @pytest.mark.parametrize("kind", ["ext4", "xfs", "btrfs"])
@@ -135,10 +165,9 @@ async def test_an_original_that_the_disk_did_not_take_is_copied_and_not_linked(
         disk.fail_once()
         photos = await world.deliver("alice", files)
         if when != "at the sync":
-            os.sync()
-            assert disk.has_failed()
+            disk.write_back(world.path("alice", name) for name in files)
         if "told" in when:
-            tell_others(disk.point)
+            disk.tell_somebody()
         await world.relay()
         # Where the sync of all has failed, all wait, and are tried again.
         await world.later(60)
@@ -151,13 +180,3 @@ async def test_an_original_that_the_disk_did_not_take_is_copied_and_not_linked(
         assert world.standing() == {}
         archived = [on_the_disk(path) for path in (tmp_path / "world/archive").rglob("*.jpg")]
         assert sorted(archived) == sorted(files.values()), "what the disk has is what was relayed"
-
-
-def tell_others(folder: Path) -> None:
-    """Have the kernel tell somebody else of what failed on this disk: it tells of each failure once only."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        with pytest.raises(OSError, match="Input/output"):
-            syncfs(fd)
-    finally:
-        os.close(fd)
