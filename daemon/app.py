@@ -285,7 +285,7 @@ def announces_partner(files_root: str, path: str) -> bool:
         return False
     try:
         with file_below(files_root, path) as opened:
-            return content_identifier(opened.fd) is not None
+            return not opened.foreign and content_identifier(opened.fd) is not None
     except RelayError:
         return False
 

@@ -43,6 +43,15 @@ class OpenFile:
         """Give the fingerprint as it was when the file was opened."""
         return Fingerprint.of(self.status)
 
+    @property
+    def foreign(self) -> bool:
+        """Tell whether it is a second name of a file that belongs to somebody else than its folder does.
+
+        Whoever may write into a folder can put a name of any file of its disk there. Copying such a file for them would
+        show what only this program may read.
+        """
+        return self.status.st_nlink > 1 and self.status.st_uid != os.fstat(self.dir_fd).st_uid
+
 
 def parts_of(relpath: str) -> list[str]:
     """Give a relative path's components; refuses whatever could lead elsewhere (``..``, a leading ``/``, NUL).

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from daemon.ledger.store import Store
 
-_LISTED = "archive.listed"
+_LISTED = "archive-listed"
 
 
 @dataclass(slots=True)

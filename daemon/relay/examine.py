@@ -106,6 +106,13 @@ class Examine:
         ):
             if source.status.st_size == 0:
                 raise Refused("file.empty", f"{who} is empty; it stays where it is")
+            if source.foreign:
+                raise Refused(
+                    "file.foreign",
+                    f"{who} is a second name of a file that belongs to uid {source.status.st_uid}; it is not read and"
+                    " stays where it is",
+                    hint="if it is meant to be relayed, put a copy there in its place, or give it its folder's owner",
+                )
             each_block = unless_halted(self._under_way.bytes_of(photo))
             by_sha1 = self._archive.by_sha1
             hashed = hash_file(source.fd, sha1=by_sha1, expected=photo.fingerprint, each_block=each_block)

@@ -158,8 +158,11 @@ class FolderArchive:
     def give_up(self, photo: Photo) -> None:
         """Take the archive's name of a photo away where it is a second name of the original, which was written to.
 
-        Else the archive would hold, under the name of what was examined, whatever the original has become.
+        Else the archive would hold, under the name of what was examined, whatever the original has become. What was
+        there before stays, whoever has linked it into a home: it was brought by somebody else.
         """
+        if photo.duplicate_of is not None:
+            return
         data, home = self._current.settings.nextcloud.data, home_of(photo)
         folder, _, name = photo.archived_as.rpartition("/")
         with (

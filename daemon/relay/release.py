@@ -93,6 +93,14 @@ class Release:
         included = self._current.settings.users.decision(photo.user) == "include"
         after = rules.after if included and not await anyio.to_thread.run_sync(self._is_put_back, photo) else "keep"
         if after != "delete" and await anyio.to_thread.run_sync(self._is_linked, photo):
+            if photo.duplicate_of is not None:
+                # Not our link: to give the archive's name up would take away what somebody else brought.
+                raise NeedsPerson(
+                    "archive.second_name",
+                    f"{shown(photo.path)} of {photo.user} and the archive's {shown(photo.archived_as)} are two names of"
+                    " one file, and not by this program; it is kept, and what is written to it reaches the archive",
+                    hint="put a copy of it in its place, and delete that name; or set `after: delete`",
+                )
             raise Transient(
                 "archive.linked",
                 f"{shown(photo.name)} of {photo.user} stays after all, but the archive's copy is the same file under a"

@@ -53,6 +53,11 @@ class House(World):
             archive={"via": "folder", "folder": {"path": str(self.originals)}},
         )
 
+    def with_photoprism(self) -> None:
+        """Relay to PhotoPrism instead of the folder."""
+        self.prism.start()
+        self.configure(archive={"via": "photoprism"})
+
     # -- what people do ------------------------------------------------------------------------------------------
 
     def home(self, user: str = "alice") -> Path:
@@ -73,6 +78,12 @@ class House(World):
 
     def page(self, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
         """Ask the page's API; with a ``body`` it is told to do something."""
+        status, found = self.ask(path, body)
+        assert status < 300, found
+        return found
+
+    def ask(self, path: str, body: dict[str, Any] | None = None, method: str = "POST") -> tuple[int, dict[str, Any]]:
+        """Ask the page's API, and give the status of its answer too."""
         host, port = self.settings["ui"]["listen"].split(":")
         connection = http.client.HTTPConnection(host, int(port), timeout=30)
         try:
@@ -86,13 +97,17 @@ class House(World):
                     "Content-Type": "application/json",
                     "Origin": f"http://{host}:{port}",
                 }
-                connection.request("POST", path, json.dumps(body), headers)
+                connection.request(method, path, json.dumps(body), headers)
                 answer = connection.getresponse()
                 found = json.load(answer)
-            assert answer.status < 300, found
-            return found
+            return answer.status, found
         finally:
             connection.close()
+
+    def said(self, code: str) -> str:
+        """Give the words in which the page says what is wrong, empty where it does not."""
+        now = self.snapshot_of_page()
+        return " ".join(one["message"] for one in (*now["issues"], *now["troubles"]) if one["code"] == code)
 
     def codes(self) -> set[str]:
         """Give the codes of all that the page says is wrong now: issues, and why photos wait or are held."""

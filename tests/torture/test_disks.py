@@ -172,12 +172,13 @@ def test_the_archive_is_unmounted_in_the_middle_of_a_batch(tmp_path: Path, disks
 @needs_fuse
 @pytest.mark.long_form
 @pytest.mark.timeout(1200)
-def test_the_archives_disk_is_full_at_every_write(tmp_path: Path) -> None:
+@pytest.mark.parametrize("error", ["ENOSPC", "EDQUOT"])
+def test_the_archives_disk_is_full_at_every_write(tmp_path: Path, error: str) -> None:
     with Mount(tmp_path / "back", tmp_path / "originals") as disk, House(tmp_path) as house:
         house.start()
         for point in range(1, 25):
             tried = house.tried()
-            rule = disk.fault("growing", errno="ENOSPC", first=point)
+            rule = disk.fault("growing", errno=error, first=point)
             house.put(f"{point}.jpg", point)
             house.put(f"{point}.mov.jpg", 100 + point)
             house.until(lambda: house.tried() > tried or not house.in_place(), "a try", 15)  # noqa: B023

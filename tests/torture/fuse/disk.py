@@ -46,6 +46,10 @@ class Plain:
         """Make a symbolic link."""
         os.symlink(target, path)
 
+    def mknod(self, path: str, mode: int, device: int) -> None:
+        """Make a socket, a pipe or a device."""
+        os.mknod(path, mode, device)
+
     def link(self, old: str, new: str) -> None:
         """Give a file a second name."""
         os.link(old, new, follow_symlinks=False)
@@ -167,6 +171,10 @@ class Recording(Plain):
     def symlink(self, path: str, target: str) -> None:
         super().symlink(path, target)
         self._added(path)
+
+    def mknod(self, path: str, mode: int, device: int) -> None:
+        # No photo is one, and what a power cut leaves of it is nobody's concern.
+        raise OSError(errno.ENOSYS, os.strerror(errno.ENOSYS))
 
     def link(self, old: str, new: str) -> None:
         self._seen(os.lstat(old))

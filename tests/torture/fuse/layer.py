@@ -210,6 +210,12 @@ class Layer(Operations):  # type: ignore[misc]
             self._own(path)
         return 0
 
+    def mknod(self, path: str, mode: int, dev: int) -> int:
+        with self._change("create", path):
+            self._disk.mknod(self._real(path), mode, dev)
+            self._own(path)
+        return 0
+
     def link(self, new: str, old: str) -> int:
         with self._change("link", old, new):
             self._disk.link(self._real(old), self._real(new))

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import mmap
 import os
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -87,6 +88,9 @@ class TestOrdinary:
         file.chmod(0o640)
         os.link(file, path / "second")
         (path / "link").symlink_to("a/b")
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(path / "socket"))
+        assert (path / "socket").is_socket()
         status = file.stat()
         assert (status.st_mtime_ns, status.st_mode & 0o777, status.st_nlink) == (1_700_000_000_123_456_789, 0o640, 2)
         assert status.st_ino == (path / "second").stat().st_ino == os.lstat(mount.backing / "second").st_ino

@@ -1,0 +1,168 @@
+"""Full disks and quotas of all that is written besides the archive: PhotoPrism's import, settings, ledger, log.
+
+A real disk that is full for a while, and (``PHOTON_RELAY_TORTURE=all``) each single call that wants space refused from
+there on, with ``ENOSPC`` and with ``EDQUOT``: the kernel at hand has no quotas, so the layer says what one would say.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.torture.disks import Disks, fill
+from tests.torture.fuse.mount import Mount
+from tests.torture.house import House
+from tests.torture.needs import LONG, needs_fuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+FULL = ["ENOSPC", "EDQUOT"]
+MOST = 40
+
+
+@pytest.fixture
+def disks(tmp_path: Path) -> Iterator[Disks]:
+    with Disks(tmp_path) as made:
+        yield made
+
+
+@pytest.mark.timeout(300)
+def test_photoprisms_import_is_full_and_free_again(tmp_path: Path, disks: Disks) -> None:
+    disks.give("tmpfs", "import")
+    with House(tmp_path) as house:
+        house.with_photoprism()
+        house.start()
+        house.put("a.jpg", 1)
+        house.until_relayed()
+        ballast = fill(house.imports)
+        house.put("b.jpg", 2)
+        house.put("c.jpg", 3, "bob")
+        house.until(lambda: str(house.imports) in house.said("disk.low"), "the disk named")
+        assert len(house.in_place("alice")) == len(house.in_place("bob")) == 1
+        ballast.unlink()
+        house.until_relayed()
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+def points(most: int, short: list[int], step: int = 1) -> list[int]:
+    return list(range(1, most, step)) if LONG else short
+
+
+@needs_fuse
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("error", FULL if LONG else ["EDQUOT"])
+def test_photoprisms_import_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+    with Mount(tmp_path / "back", tmp_path / "import") as disk, House(tmp_path) as house:
+        house.with_photoprism()
+        house.start()
+        for point in points(MOST, [1, 4]):
+            rule = disk.fault("growing", errno=error, first=point)
+            house.put(f"{point}.jpg", point)
+            house.put(f"{point}.mov.jpg", 100 + point)
+            house.until(lambda: disk.acted(rule) or not house.in_place(), "a write refused", 15)  # noqa: B023
+            if not disk.acted(rule):
+                break
+            house.until(lambda: str(house.imports) in house.said("disk.full"), "the disk named")
+            assert len(house.in_place()) == 2
+            disk.clear()
+            house.until_relayed()
+        else:
+            assert not LONG, "no write came through"
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+@needs_fuse
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("error", FULL if LONG else ["ENOSPC"])
+def test_settings_are_saved_on_a_disk_that_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+    """The page says why, the file is the old one to the byte, nothing is left beside it, and the old rules hold."""
+    with Mount(tmp_path / "back", tmp_path / "config") as disk, House(tmp_path) as house:
+        house.config = tmp_path / "config/photon-relay.yaml"
+        house.configure(watch={"settle": "300ms"})
+        house.start()
+        for point in points(MOST, [1, 2]):
+            before = house.config.read_bytes()
+            rule = disk.fault("growing", errno=error, first=point)
+            status, answer = house.ask("/api/v1/config", {"watch": {"max_wait": f"{point + 1}m"}}, "PATCH")
+            if not disk.acted(rule):
+                assert status == 200, answer
+                break
+            disk.clear()
+            assert (status, answer["error"]["code"]) == (403, "config.read_only"), answer
+            assert "space" in answer["error"]["message"] or "quota" in answer["error"]["message"]
+            assert house.config.read_bytes() == before
+            assert [one.name for one in house.config.parent.iterdir()] == [house.config.name]
+            assert house.page("/api/v1/config")["settings"]["watch"]["max_wait"] == "10m"
+            house.put(f"{point}.jpg", point)
+            house.until_relayed()
+        else:
+            assert not LONG, "no write came through"
+        disk.clear()
+        assert house.ask("/api/v1/config", {"watch": {"max_wait": "7m"}}, "PATCH")[0] == 200
+        assert house.page("/api/v1/config")["settings"]["watch"]["max_wait"] == "7m"
+        assert house.stop() == 0
+        house.well_spoken()
+
+
+@needs_fuse
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("error", FULL if LONG else ["EDQUOT"])
+def test_the_state_folder_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+    """Nothing moves that cannot be written down; with room again all goes on, and the ledger is whole."""
+    with Mount(tmp_path / "back", tmp_path / "state") as disk, House(tmp_path) as house:
+        house.start()
+        for point in points(300, [1, 3], 3):
+            rule = disk.fault("growing", errno=error, first=point)
+            for number in range(3):
+                house.put(f"{point}-{number}.jpg", 10 * point + number)
+            house.until(lambda: disk.acted(rule) or not house.in_place(), "a write refused", 15)  # noqa: B023
+            if not disk.acted(rule):
+                break
+            house.until_said("ledger.unwritable")
+            house.nothing_lost()
+            # The settings' earlier version lies here too: what cannot be put back is not changed. One change goes:
+            # the version before it was kept in time.
+            house.ask("/api/v1/config", {"watch": {"max_wait": f"{point + 1}m"}}, "PATCH")
+            before = house.config.read_bytes()
+            _, answer = house.ask("/api/v1/config", {"watch": {"max_wait": f"{point + 1}h"}}, "PATCH")
+            assert answer["error"]["code"] == "config.no_versions", answer
+            assert house.config.read_bytes() == before
+            disk.clear()
+            house.until_relayed()
+        else:
+            assert not LONG, "no write came through"
+        disk.clear()
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+        assert not list(house.state.glob("damaged/*"))
+
+
+@pytest.mark.timeout(300)
+def test_the_disk_of_the_log_is_full(tmp_path: Path, disks: Disks) -> None:
+    """A line that cannot be written is lost, and nothing else."""
+    disks.give("tmpfs", "logs", megabytes=1)
+    with House(tmp_path) as house:
+        house.log = tmp_path / "logs/daemon.log"
+        house.start()
+        ballast = fill(house.log.parent)
+        size = house.log.stat().st_size
+        for number in range(5):
+            house.put(f"{number}.jpg", number)
+        house.until_relayed()
+        assert house.log.stat().st_size - size < 4096, "it was not full"
+        assert house.ask("/readyz")[0] == 200
+        ballast.unlink()
+        house.put("later.jpg", 9)
+        house.until_relayed()
+        assert "batch" in house.text(size)
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
