@@ -15,7 +15,7 @@ from daemon.errors import RelayError
 from daemon.events import Bus
 from daemon.files.faults import in_words
 from daemon.files.kinds import extension_of
-from daemon.files.opening import file_below
+from daemon.files.opening import open_regular
 from daemon.files.pace import PACE
 from daemon.files.priority import Io, set_priority
 from daemon.files.taken import content_identifier
@@ -279,12 +279,12 @@ def watch_options(settings: Settings) -> WatchOptions:
     )
 
 
-def announces_partner(files_root: str, path: str) -> bool:
+def announces_partner(folder: int, name: str) -> bool:
     """Tell whether a lone photo or film names a partner that is still to come (half of a Live Photo). Blocking."""
-    if extension_of(path) not in _MAY_ANNOUNCE:
+    if extension_of(name) not in _MAY_ANNOUNCE:
         return False
     try:
-        with file_below(files_root, path) as opened:
+        with open_regular(folder, name) as opened:
             return not opened.foreign and content_identifier(opened.fd) is not None
     except RelayError:
         return False

@@ -116,10 +116,16 @@ class Homes:
             for row in found
         )
 
-    def left_baseline(self, user: str, path: str) -> None:
-        """Write down that a file of the listing is gone: the next one under its name is new, whatever its inode."""
+    def left_baseline(self, places: Iterable[tuple[str, str]]) -> None:
+        """Write down that files (user, path) of the listings are gone.
+
+        The next one under such a name is new, whatever its inode.
+        """
         with self._store.write() as db:
-            db.execute("UPDATE baseline SET gone = 1 WHERE user = ? AND path = ?", (user, blob(path)))
+            db.executemany(
+                "UPDATE baseline SET gone = 1 WHERE user = ? AND path = ?",
+                [(user, blob(path)) for user, path in places],
+            )
 
     def baseline_sizes(self) -> dict[str, int]:
         """Give how many files each user's listing has."""

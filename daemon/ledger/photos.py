@@ -49,6 +49,19 @@ class Photos(PhotoMoves):
         )
         return rows.photo(row) if row else None
 
+    def latest_each(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Photo]:
+        """Give the newest row of each of these places (user, path); what was never there is left out."""
+        of_user: dict[str, list[bytes]] = {}
+        for user, path in places:
+            of_user.setdefault(user, []).append(blob(path))
+        found: dict[tuple[str, str], Photo] = {}
+        for user, paths in of_user.items():
+            for part in parts(paths):
+                newest = f"SELECT MAX(id) FROM photos WHERE user = ? AND path IN ({marks(part)}) GROUP BY path"  # noqa: S608
+                sql = f"SELECT * FROM photos WHERE id IN ({newest})"  # noqa: S608  only question marks
+                found |= {(user, photo.path): photo for photo in rows.photos(self._store.rows(sql, (user, *part)))}
+        return found
+
     def by_state(self, *states: State, limit: int = -1, user: str | None = None) -> list[Photo]:
         """Give photos in any of ``states``, oldest first."""
         marks = ", ".join("?" * len(states))

@@ -16,7 +16,7 @@ from daemon.watch.media import role
 from daemon.watch.model import below
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from daemon.clock import Clock
     from daemon.current import Current
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from daemon.fingerprint import Fingerprint
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
+    from daemon.settings import EffectiveRules
     from daemon.wake import Wake
     from daemon.watch.model import Found, SettledGroup
 
@@ -54,23 +55,19 @@ class Intake:
         return wanted
 
     def _found(self, files: Sequence[Found]) -> set[tuple[str, str]]:
-        wanted: set[tuple[str, str]] = set()
-        with self._ledger.write():
-            for file in files:
-                if self._is_wanted(file):
-                    wanted.add((file.user, file.path))
-        return wanted
-
-    def _is_wanted(self, file: Found) -> bool:
         users = self._current.settings.users
-        if users.decision(file.user) != "include":
-            return False
-        rules = users.rules_for(file.user)
+        included = {user for user in {file.user for file in files} if users.decision(user) == "include"}
+        rules = {user: users.rules_for(user) for user in included}
+        here = {(file.user, file.path): file for file in files if file.user in included}
+        with self._ledger.write():
+            latest = self._ledger.photos.latest_each(here)
+            return {place for place, file in here.items() if self._is_wanted(file, rules[file.user], latest.get(place))}
+
+    def _is_wanted(self, file: Found, rules: EffectiveRules, latest: Photo | None) -> bool:
         folder = below(file.path, rules.folders)
         kind = role(file.path.rpartition("/")[2], self._current.settings.watch.only)
         if folder is None or kind is None or is_sample(file.path, file.fingerprint.size):
             return False
-        latest = self._ledger.photos.latest(file.user, file.path)
         if latest is not None:
             if latest.state in _BEFORE_THE_RELAY and latest.batch_id is None:
                 if latest.fingerprint != file.fingerprint:
@@ -128,22 +125,25 @@ class Intake:
         """Move groups' files to ``settled``, each as one group; give how many."""
         rows: dict[int, dict[str, Any]] = {}
         with self._ledger.write():
+            latest = self._ledger.photos.latest_each(
+                (member.user, member.path) for group in groups for member in group.members
+            )
             for group in groups:
-                photos = self._at_rest(group)
+                photos = self._at_rest(group, latest)
                 rows |= {photo.id: {"group_id": photos[0].id, "message": ""} for photo in photos}
             self._ledger.photos.advance_each(rows, State.SETTLED, self._clock.wall())
         return len(rows)
 
-    def _at_rest(self, group: SettledGroup) -> list[Photo]:
-        """Give the photos of a group that is to be relayed now."""
+    def _at_rest(self, group: SettledGroup, latest: Mapping[tuple[str, str], Photo]) -> list[Photo]:
+        """Give the photos of a group that is to be relayed now; ``latest`` are the newest rows of its places."""
         photos = []
         for member in group.members:
-            latest = self._ledger.photos.latest(member.user, member.path)
-            if latest is None or latest.state is not State.FOUND:
+            photo = latest.get((member.user, member.path))
+            if photo is None or photo.state is not State.FOUND:
                 continue
-            if latest.fingerprint != member.fingerprint:
-                self._ledger.photos.put(latest.id, fingerprint=member.fingerprint)
-            photos.append(latest)
+            if photo.fingerprint != member.fingerprint:
+                self._ledger.photos.put(photo.id, fingerprint=member.fingerprint)
+            photos.append(photo)
         if photos and all(photo.role == "side" for photo in photos) and not companions(self._ledger, photos):
             # It waits for the photo that it belongs to; the watch brings it again together with that.
             log.debug("%s of %s waits for its photo", shown(photos[0].path), group.user)
@@ -159,17 +159,15 @@ class Intake:
 
     def _gone(self, places: Sequence[tuple[str, str]]) -> None:
         with self._ledger.write():
-            for user, path in places:
-                self._one_gone(user, path)
-
-    def _one_gone(self, user: str, path: str) -> None:
-        self._ledger.homes.left_baseline(user, path)
-        latest = self._ledger.photos.latest(user, path)
-        if latest is not None and latest.state is State.FOUND:
-            self._ledger.photos.forget(latest.id)
-        elif latest is not None and latest.state is State.HELD and not latest.hidden:
-            gone = Refused("file.vanished", f"{shown(path)} of {user} was held, and its owner has taken it away")
-            self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
+            self._ledger.homes.left_baseline(places)
+            for (user, path), latest in self._ledger.photos.latest_each(places).items():
+                if latest.state is State.FOUND:
+                    self._ledger.photos.forget(latest.id)
+                elif latest.state is State.HELD and not latest.hidden:
+                    gone = Refused(
+                        "file.vanished", f"{shown(path)} of {user} was held, and its owner has taken it away"
+                    )
+                    self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
 
     async def suspicion(self, reason: str) -> None:
         """Note that the watch may have missed something; it looks for itself."""

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from daemon.files.kinds import FILE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Container, Iterable
 
 Role = Literal["main", "side"]
 
@@ -94,6 +94,14 @@ def group_key(name: str) -> str:
     if extension in VIDEO_EXTENSIONS and stem.endswith(("_HEVC", "_hevc")) and len(stem) > 5:
         stem = stem[:-5]
     return _APPLE_EDIT.sub("IMG_", stem, count=1) if stem.startswith("IMG_E") else stem
+
+
+def may_belong(name: str, keys: Container[str], lengths: Iterable[int]) -> bool:
+    """Tell cheaply whether ``group_key`` of a name can be one of these keys, which have these lengths.
+
+    A key is what its names begin with, but for Apple's edits. In a folder of thousands nearly all names are others.
+    """
+    return name.startswith("IMG_E") or any(name[:length] in keys for length in lengths)
 
 
 class Group(NamedTuple):

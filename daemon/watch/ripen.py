@@ -7,6 +7,7 @@ more on disk, together with whatever else in the directory belongs to it, so tha
 from __future__ import annotations
 
 import itertools
+import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,8 +43,8 @@ class _Looked:
 class Ripener:
     """Holds what is pending and hands over to the sink what has come to rest.
 
-    ``announces(root, path)`` tells whether a photo's metadata names a partner; ``there()`` whether the data directory
-    is in its place, without which nothing is called gone.
+    ``announces(fd, name)`` tells whether the metadata of a photo, by its name in an open folder, names a partner;
+    ``there()`` whether the data directory is in its place, without which nothing is called gone.
     """
 
     def __init__(
@@ -54,7 +55,7 @@ class Ripener:
         sink: Sink,
         *,
         clock: Clock,
-        announces: Callable[[str, str], bool],
+        announces: Callable[[int, str], bool],
         there: Callable[[], Awaitable[bool]],
         limiter: CapacityLimiter | None = None,
     ) -> None:
@@ -179,8 +180,9 @@ class Ripener:
         path = f"{directory[0]}/files/{directory[1]}".rstrip("/")
         mates: dict[str, list[str]] = {one.key: [] for one in due}
         known = {name for one in due for name, _ in one.members}
+        lengths = {len(key) for key in mates}
         for name in tree.names_in(self.base, path):
-            if name not in known and self.rules.is_candidate(name):
+            if name not in known and media.may_belong(name, mates, lengths) and self.rules.is_candidate(name):
                 key = media.group_key(name)
                 if key in mates:
                     mates[key].append(name)
@@ -238,12 +240,17 @@ class Ripener:
         return answers
 
     def _announced(self, directory: Key, names: dict[str, str]) -> dict[str, bool]:
-        root = f"{self.base}/{directory[0]}/files"
-        prefix = f"{directory[1]}/" if directory[1] else ""
+        try:
+            fd = tree.open_directory(self.base, f"{directory[0]}/files/{directory[1]}".rstrip("/"))
+        except OSError:  # it changed or went; the next look tells
+            return dict.fromkeys(names, False)
         answers = {}
-        for key, name in names.items():
-            try:
-                answers[key] = self._announces(root, prefix + name)
-            except OSError:  # it changed or went; the next look tells
-                answers[key] = False
+        try:
+            for key, name in names.items():
+                try:
+                    answers[key] = self._announces(fd, name)
+                except OSError:
+                    answers[key] = False
+        finally:
+            os.close(fd)
         return answers

@@ -60,9 +60,9 @@ class Watch:
     """Runs all of the watching for one data directory and tells ``sink`` of it.
 
     ``included`` gives the users to watch and their folders (relative to ``files/``) at the start; later
-    ``set_folders`` does. ``announces_partner(files_root, path)`` reads whether a lone photo names a partner; it runs
-    in a thread. ``homes_seen`` is called with everybody who has a home, at first and when that changes, ``data_seen``
-    with what keeps the data directory from being looked at, and with ``None`` when it is in its place again.
+    ``set_folders`` does. ``announces_partner(fd, name)`` reads whether a lone photo in an open folder names a partner;
+    it runs in a thread. ``homes_seen`` is called with everybody who has a home, at first and when that changes,
+    ``data_seen`` with what keeps the data directory from being looked at, and with ``None`` when it is there again.
     """
 
     def __init__(
@@ -73,7 +73,7 @@ class Watch:
         included: Callable[[], Folders],
         *,
         clock: Clock | None = None,
-        announces_partner: Callable[[str, str], bool] = lambda _root, _path: False,
+        announces_partner: Callable[[int, str], bool] = lambda _folder, _name: False,
         homes_seen: Callable[[frozenset[str]], Awaitable[None]] | None = None,
         data_seen: Callable[[RelayError | None], None] = lambda _: None,
         limiter: CapacityLimiter | None = None,

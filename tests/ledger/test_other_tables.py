@@ -138,7 +138,7 @@ def test_the_baseline_knows_a_file_by_place_inode_and_size(ledger: Ledger) -> No
     assert not ledger.homes.in_baseline("alice", "a.jpg", 1, 9)
     assert not ledger.homes.in_baseline("alice", "b.jpg", 1, 2)
     assert not ledger.homes.in_baseline("bob", "a.jpg", 1, 2)
-    ledger.homes.left_baseline("alice", "a.jpg")
+    ledger.homes.left_baseline([("alice", "a.jpg")])
     assert not ledger.homes.in_baseline("alice", "a.jpg", 1, 2)
     assert ledger.homes.baseline_size("alice") == 0
 
@@ -146,7 +146,7 @@ def test_the_baseline_knows_a_file_by_place_inode_and_size(ledger: Ledger) -> No
 def test_the_baseline_knows_a_file_that_its_owner_has_moved(ledger: Ledger) -> None:
     ledger.homes.list_add("alice", [("InstantUpload/a.jpg", 1, 2), ("InstantUpload/b.jpg", 3, 4)])
     assert ledger.homes.in_baseline("alice", "SofortUpload/2026/a.jpg", 1, 2)
-    ledger.homes.left_baseline("alice", "InstantUpload/a.jpg")
+    ledger.homes.left_baseline([("alice", "InstantUpload/a.jpg")])
     assert ledger.homes.in_baseline("alice", "SofortUpload/a.jpg", 1, 2)
     # A new upload that was given the number of a file that is gone, or its name, or its size.
     assert not ledger.homes.in_baseline("alice", "InstantUpload/a.jpg", 1, 2)

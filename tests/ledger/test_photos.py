@@ -115,6 +115,11 @@ def test_the_latest_row_of_a_place_counts(ledger: Ledger) -> None:
     assert latest is not None
     assert first < second == latest.id
     assert ledger.photos.latest("alice", "Camera/X.jpg") is None
+    other = add(ledger, path="Camera/y.jpg")
+    asked = [(user, f"Camera/{name}.jpg") for user in ("alice", "bob", "carol") for name in ("x", "y", "X")]
+    each = ledger.photos.latest_each(asked)
+    assert {place: photo for place in asked if (photo := ledger.photos.latest(*place))} == each
+    assert [each["alice", f"Camera/{name}.jpg"].id for name in ("x", "y")] == [second, other]
 
 
 def test_what_had_not_begun_can_be_forgotten_and_nothing_else(ledger: Ledger) -> None:
@@ -235,6 +240,7 @@ def test_troubles_come_once_each_with_how_many_and_since_when(ledger: Ledger) ->
 QUERIES: dict[str, Any] = {
     "bringing": lambda photos, _: photos.bringing([b"same"]),
     "latest": lambda photos, _: photos.latest("alice", "Camera/x.jpg"),
+    "latest_each": lambda photos, _: photos.latest_each([("alice", "Camera/x.jpg"), ("bob", "Camera/x.jpg")]),
     "put_back": lambda photos, _: photos.put_back([b"same"]),
     "stayed": lambda photos, _: photos.stayed([b"same"]),
     "get_each": lambda photos, _: photos.get_each([1, 2]),

@@ -6,6 +6,7 @@ import os
 import shutil
 import time
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -18,7 +19,6 @@ from tests.watch.sinks import QUICK, Memory, running, until
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from daemon.watch.model import WatchOptions
 
@@ -122,9 +122,9 @@ async def test_an_announced_partner_is_waited_for_and_not_for_ever(data: Path) -
     sink = Memory()
     asked: list[tuple[str, str]] = []
 
-    def announces(root: str, path: str) -> bool:
-        asked.append((root, path))
-        return "live" in path
+    def announces(folder: int, name: str) -> bool:
+        asked.append((str(Path(f"/proc/self/fd/{folder}").readlink()), name))
+        return "live" in name
 
     options = replace(QUICK, partner=1.0)
     watch = Watch(options, str(data), sink, lambda: FOLDERS, announces_partner=announces)
@@ -144,7 +144,7 @@ async def test_an_announced_partner_is_waited_for_and_not_for_ever(data: Path) -
     assert time.monotonic() - started > 1.2
     assert sorted(len(group.members) for group in sink.groups) == [1, 1, 2]
     assert sorted(asked) == [
-        (str(data / "alice/files"), f"InstantUpload/{name}") for name in ("live1.HEIC", "live2.HEIC", "plain.jpg")
+        (str(data / "alice/files/InstantUpload"), name) for name in ("live1.HEIC", "live2.HEIC", "plain.jpg")
     ]
 
 
