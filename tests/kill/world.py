@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from tests.kill.zygote import OccServer
+    from tests.standins.photoprism import PhotoPrismStandIn
 
 ALICE, BOB = "alice", "bob o'hara"
 TAKEN = datetime(2026, 5, 17, 14, 3, 20, tzinfo=UTC)
@@ -91,6 +92,8 @@ class World:
     """The program's state folder."""
     shelf: Path = field(default=None)  # type: ignore[assignment]
     """Where the archive and PhotoPrism's import lie: another disk, perhaps; by default ``root``."""
+    prism: PhotoPrismStandIn | None = None
+    """PhotoPrism, where it is the archive."""
     all: set[str] = field(default_factory=set)
     """Every content that there is and that must never be lost."""
 
@@ -288,6 +291,22 @@ def _contents(root: Path, prefix: str) -> Iterator[tuple[str, str]]:
 def _nameless(path: str) -> str:
     """Take the second of its deletion off the name of a file in the bin."""
     return re.sub(r"\.d\d+$", "", path) if "/files_trashbin/" in path else path
+
+
+def as_photoprism_names_it(end: Any) -> Any:
+    """Give how a world ended, without the part of a name that PhotoPrism makes of the bytes, and whose duplicate it is.
+
+    A group of which PhotoPrism has taken in a part when it is cut short, it takes in as two: the rest gets a name of
+    its own, and what was taken in is found as known already.
+    """
+    if isinstance(end, str):
+        return re.sub(r"(\d{8}_\d{6})_[0-9A-F]{8}(?=\.)", r"\1_*", end)
+    if isinstance(end, dict):
+        found = {as_photoprism_names_it(key): as_photoprism_names_it(value) for key, value in end.items()}
+        return found | {"photos": sorted((*row[:3], *row[4:]) for row in found["photos"])} if "photos" in end else found
+    if isinstance(end, list):
+        return sorted(map(as_photoprism_names_it, end), key=str)
+    return tuple(map(as_photoprism_names_it, end)) if isinstance(end, tuple) else end
 
 
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:

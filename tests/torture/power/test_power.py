@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kill.trials import SEED
-from tests.kill.world import Configuration
+from tests.kill.world import Configuration, as_photoprism_names_it, differences
 from tests.torture.needs import LONG, many, needs_fuse
 from tests.torture.power.cuts import AT_THE_END, SWEEP
 
@@ -77,3 +77,14 @@ async def test_photoprism_copies_between_its_disks_and_syncs_nothing(trials: Mak
     expected, points = await tried.undisturbed()
     await tried.cut([AT_THE_END, *tried.chosen(points, many(1, 100))], expected)
     assert not tried.tally.faults, tried.tally.said()
+
+
+def test_only_what_photoprism_names_by_itself_is_left_out_of_a_comparison() -> None:
+    def end(name: str, content: str, state: str) -> dict[str, object]:
+        path = f"2026/05/20260517_140320_{name}.mov"
+        return {"places": [f"archive/{path} = {content}"], "photos": [("alice", "a.mov", state, 1, "trash", path)]}
+
+    expected = as_photoprism_names_it(end("56882163", "50ed", "done"))
+    assert differences(expected, as_photoprism_names_it(end("DE5F88EA", "50ed", "done"))) == []
+    assert len(differences(expected, as_photoprism_names_it(end("DE5F88EA", "51ed", "done")))) == 2
+    assert len(differences(expected, as_photoprism_names_it(end("DE5F88EA", "50ed", "held")))) == 2
