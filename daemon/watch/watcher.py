@@ -386,10 +386,11 @@ class Watch:
     async def _take_in(self, present: list[tuple[Place, Found]]) -> None:
         closed = await to_thread.run_sync(self._closed, [place for place, _ in present], limiter=self._limiter)
         fresh: list[Found] = []
-        for place, found in present:
+        # In the order in which they came: who comes last is told from those who were there before.
+        for place, found in sorted(present, key=lambda one: one[1].fingerprint.ctime_ns):
             if (place.user, place.directory) in closed:
                 continue
-            self._ripener.active(place.user, place.directory, found.fingerprint)
+            # Only what is wanted keeps its folder from being at rest: the relay itself touches what it takes away.
             if self._ripener.has(found.user, found.path):
                 self._ripener.seen(found)
             else:

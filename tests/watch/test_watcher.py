@@ -106,6 +106,28 @@ async def test_an_upload_beside_it_keeps_a_photo_waiting_until_max_wait(data: Pa
         assert time.monotonic() - started < 1
 
 
+async def test_what_the_relay_does_with_its_own_photos_keeps_no_newcomer_waiting(data: Path, tmp_path: Path) -> None:
+    """A backlog is relayed out of the folder, for which each photo gets a link, a mode and so a time: no upload."""
+    sink = Memory()
+    folder = data / "alice/files/InstantUpload"
+    names = [f"old{number:03}.jpg" for number in range(150)]
+    for name in names:
+        photo(folder, name)
+    async with running(make(data, sink)):
+        await until(lambda: len(sink.groups) == len(names))
+        sink.wants = lambda found: found.path.endswith("new.jpg")
+        uploads.put(data / "alice", "InstantUpload/new.jpg", b"new")
+        gone = 0
+        while len(sink.groups) == len(names) and gone < len(names):
+            name = names[gone]
+            os.link(folder / name, tmp_path / name)
+            (folder / name).chmod(0o664)
+            gone += 1
+            await anyio.sleep(0.02)
+        assert len(sink.groups) == len(names) + 1
+        assert gone < len(names), "it did not wait until the others had their links"
+
+
 async def test_a_live_pair_is_one_group_even_when_its_film_takes_longer(data: Path) -> None:
     sink = Memory()
     async with running(make(data, sink)):
