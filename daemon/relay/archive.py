@@ -98,6 +98,9 @@ class Archive(Protocol):
     dated: bool
     """Whether the archive's own path of a photo depends on when it was taken."""
 
+    apart: bool
+    """Whether it takes photos in by itself, and slowly: meanwhile the next ones are brought to it."""
+
     most: int
     most_bytes: int
     """Photos of a batch, and their bytes, beyond which a larger one makes nothing quicker and newcomers wait."""

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-    from daemon.ledger.model import Photo
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Batch, BatchState, Photo, State
 
 CHUNK = 256
 """Photos that one step works on together: one transaction and one syncing for all of them."""
@@ -38,6 +39,21 @@ def chunks_of_groups(groups: Iterable[Sequence[Photo]], size: int = CHUNK) -> It
 def home_of(photo: Photo) -> str:
     """Give the folder that a photo's original stands in, below Nextcloud's data directory."""
     return f"{photo.user}/files/{photo.directory}".rstrip("/")
+
+
+def size_of(group: Iterable[Photo]) -> int:
+    """Give the bytes of some photos."""
+    return sum(photo.fingerprint.size for photo in group)
+
+
+def moved(ledger: Ledger, batch: Batch, ids: Iterable[int], state: State, to: BatchState, now: float) -> Batch:
+    """Move photos of a batch, and the batch, both or none; give the batch as it is then. Blocking."""
+    with ledger.write():
+        ledger.photos.advance(ids, state, now)
+        ledger.batches.move(batch.id, to, now)
+    found = ledger.batches.get(batch.id)
+    assert found is not None  # noqa: S101  batches are never deleted
+    return found
 
 
 def main_of(group: Iterable[Photo]) -> Photo | None:

@@ -40,6 +40,7 @@ class FolderArchive:
     name = "folder"
     dated = True
     by_sha1 = False
+    apart = False
     most = 256
     most_bytes = 512 << 20
 

@@ -53,6 +53,7 @@ class PhotoPrismArchive:
     name = "photoprism"
     dated = False
     by_sha1 = True
+    apart = True
     # Each import costs PhotoPrism something; how large one is is the owner's choice (``watch.batch``).
     most = sys.maxsize
     most_bytes = sys.maxsize

@@ -7,8 +7,8 @@ that concerns one photo takes its group out of the batch; one that concerns the 
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -16,14 +16,14 @@ import anyio.to_thread
 
 from daemon.errors import Refused, RelayError, Transient
 from daemon.files.faults import in_words
-from daemon.files.hashing import LIMIT
-from daemon.files.names import word
 from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
-from daemon.nextcloud.homes import check_data
 from daemon.pauses import BEYOND, pause
-from daemon.relay.batch import chunks_of_groups, described, groups_of
-from daemon.relay.partners import companions
+from daemon.relay.ahead import Ahead
+from daemon.relay.batch import chunks_of_groups, groups_of, moved
+from daemon.relay.failures import Failures
+from daemon.relay.filling import Filling
+from daemon.relay.forming import Forming
 from daemon.relay.refreshes import Refreshes
 from daemon.relay.releases import Releases
 from daemon.relay.removals import Removals
@@ -32,7 +32,7 @@ from daemon.relay.under_way import UnderWay
 from daemon.text import shown, span_in_words
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable
 
     from daemon.clock import Clock
     from daemon.current import Current
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from daemon.relay.archive import Archive
     from daemon.relay.confirm import Confirm
     from daemon.relay.examine import Examine
+    from daemon.relay.failures import LookAgain
     from daemon.relay.inspect import Inspection
     from daemon.relay.refresh import Refresh
     from daemon.relay.release import Release
@@ -51,7 +52,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-LookAgain = Callable[[str, str], Awaitable[None]]
 IDLE = 30.0
 """Seconds after which a loop without work looks at the ledger all the same."""
 
@@ -89,18 +89,29 @@ class Pipeline:
         self._bus = bus
         self._clock = clock
         self._wake = wake
-        self._look_again = look_again
-        self._inspection = inspection
         self.under_way = under_way or UnderWay(clock)
         self.paused = False
         self._proving = False
-        self._teller = Teller(ledger, bus, clock)
+        teller = Teller(ledger, bus, clock)
+        self._failures = Failures(ledger, clock, teller, look_again)
+        self.forming = Forming(ledger, current, archive, clock, self._stopped)
+        self.filling = Filling(
+            ledger=ledger,
+            current=current,
+            archive=archive,
+            examine=examine,
+            inspection=inspection,
+            failures=self._failures,
+            under_way=self.under_way,
+            clock=clock,
+        )
+        self._ahead: Ahead | None = None
         self.originals = Releases(
             ledger=ledger,
             current=current,
             release=release,
             removals=Removals(ledger, current, archive, release),
-            teller=self._teller,
+            teller=teller,
             issues=issues,
             stopped=self._stopped,
             wake=wake,
@@ -109,7 +120,7 @@ class Pipeline:
         self.galleries = Refreshes(
             ledger=ledger,
             refresh=refresh,
-            teller=self._teller,
+            teller=teller,
             busy=lambda: self._proving or self.originals.busy,
             wake=wake,
             clock=clock,
@@ -121,10 +132,12 @@ class Pipeline:
 
     async def batches(self) -> None:
         """Form batches of what is settled and take them as far as the proof, for ever."""
-        while True:
-            seen = self._wake.count
-            if self.paused or not await self._round():
-                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
+        async with anyio.create_task_group() as beside:
+            self._ahead = Ahead(beside, self._wake, self._prepare)
+            while True:
+                seen = self._wake.count
+                if self.paused or not await self._round():
+                    await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
     def recover(self) -> None:
         """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
@@ -176,7 +189,7 @@ class Pipeline:
                     self._ledger.photos.forget(photo.id)
                 else:
                     # Stopped just before that was looked at.
-                    self._unless_replaced(photo)
+                    self._failures.unless_replaced(photo)
 
     def _stopped(self) -> bool:
         """Tell whether nothing may move now."""
@@ -201,22 +214,48 @@ class Pipeline:
         if self._current.settings.relay.dry_run:
             await self._say_only()
             return False
+        if self._ahead is not None:
+            await self._ahead.rest()
         await anyio.to_thread.run_sync(self._wake_due)
-        blocked = False
-        for batch in await anyio.to_thread.run_sync(self._ledger.batches.unfinished):
+        blocked = worked = False
+        for batch in await anyio.to_thread.run_sync(self._unfinished):
             if batch.next_try is not None and 0 < batch.next_try - self._clock.wall() <= BEYOND:
                 blocked = blocked or await anyio.to_thread.run_sync(self._has_work, batch)
                 continue
-            blocked = not await self._batch(batch) or blocked
-        if blocked:
+            blocked, worked = not await self._batch(batch) or blocked, True
+        if blocked or worked:
             # While the archive cannot take photos in, new ones wait where they are: with their owners.
-            return False
-        opened: Batch | None = await anyio.to_thread.run_sync(self._open)
-        if opened is None:
-            return False
+            return not blocked
+        opened = await anyio.to_thread.run_sync(partial(self.forming.open, resting=True))
+        return opened is not None and await self._told(opened) and await self._batch(opened)
+
+    async def _told(self, opened: Batch) -> bool:
+        """Tell of a new batch."""
         count, _ = await anyio.to_thread.run_sync(self._ledger.photos.sum_of_batch, opened.id)
         self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=count)
-        return await self._batch(opened)
+        return True
+
+    def _unfinished(self) -> list[Batch]:
+        """Give the batches to go on with: those with the fewest photos first, so that a single one overtakes many."""
+        found = self._ledger.batches.unfinished()
+        return sorted(found, key=lambda batch: self._ledger.photos.sum_of_batch(batch.id)) if len(found) > 1 else found
+
+    async def _prepare(self, busy_with: int) -> bool:
+        """Fill a further batch while the archive works on another one; ``False`` where none is to be filled now."""
+        if self._stopped():
+            return False
+        opened = await anyio.to_thread.run_sync(self.forming.open_ahead, busy_with)
+        if opened is None:
+            return False
+        await self._told(opened)
+        try:
+            await self.filling.fill(opened)
+        except (RelayError, OSError) as raised:
+            await self._waits(opened, raised)
+            return False
+        finally:
+            self.under_way.over(opened.id)
+        return True
 
     def _has_work(self, batch: Batch) -> bool:
         """Tell whether photos wait with a batch; else only what it left lying waits to be taken away."""
@@ -232,66 +271,18 @@ class Pipeline:
                 if photo.resume is not State.ARCHIVED:
                     self._ledger.photos.take_up(photo.id, State.SETTLED)
 
-    def _open(self) -> Batch | None:
-        """Make a batch of the groups that have waited longest; groups are never parted.
-
-        Behind a backlog each user's newest come along: nobody waits for the twenty thousand of another, nor for those
-        of his own. And a batch ends before it takes long, as far as that is ours to say.
-        """
-        limit = min(self._current.settings.watch.batch, self._archive.most)
-        if self.paused:  # since this round began
-            return None
-        # One transaction: what changes in this moment is taken out before, or found to have begun.
-        with self._ledger.write():
-            waiting = self._ledger.photos.settled_first(limit)
-            if len(waiting) == limit > 1:
-                waiting = [*self._ledger.photos.settled_last(limit // 4), *waiting]
-            firsts = [first for first, *_ in self._still_included(groups_of(waiting))]
-            whole = self._ledger.photos.settled_of(one.group_id for one in firsts if one.group_id is not None)
-            taken: list[Photo] = []
-            size = 0
-            for first in firsts:
-                # Its members may lie far apart in a large folder's listing.
-                group = [first] if first.group_id is None else whole[first.group_id]
-                size += _size(group)
-                if taken and (len(taken) + len(group) > limit or size > self._archive.most_bytes):
-                    break
-                taken += group
-            if not taken:
-                return None
-            batch = self._ledger.batches.open(word(14), self._clock.wall())
-            self._ledger.photos.put_each({photo.id: {"batch_id": batch.id} for photo in taken})
-        log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
-        return batch
-
-    def _still_included(self, groups: list[list[Photo]]) -> list[list[Photo]]:
-        """Leave out, and forget, what belongs to somebody who is not included any more: nothing of it has begun."""
-        users = self._current.settings.users
-        for group in groups:
-            if users.decision(group[0].user) != "include":
-                for photo in group:
-                    self._ledger.photos.forget(photo.id)
-        return [group for group in groups if users.decision(group[0].user) == "include"]
-
     async def _batch(self, batch: Batch) -> bool:
         """Take a batch as far as it goes; ``False`` where it must wait."""
         try:
             batch = await self._seen(batch)
             await anyio.to_thread.run_sync(self._take_up, batch)
             if batch.state is BatchState.OPEN:
-                batch = await self._fill(batch)
+                batch = await self.filling.fill(batch)
             if batch.state is BatchState.PLACED:
                 batch = await self._import(batch)
             await self._prove(batch)
         except (RelayError, OSError) as raised:
-            error = raised if isinstance(raised, RelayError) else in_words(raised, f"batch {batch.name} worked with")
-            if error is None:
-                raise
-            await anyio.to_thread.run_sync(self._batch_waits, batch.id, error)
-            waits = await anyio.to_thread.run_sync(self._has_work, batch)
-            # Where all are proved, and only a rest could not be taken away, no other batch is kept waiting.
-            self._issues.report("archive" if waits else "leftovers", error)
-            return not waits
+            return not await self._waits(batch, raised)
         finally:
             self.under_way.over(batch.id)
         self._issues.clear("archive")
@@ -299,6 +290,17 @@ class Pipeline:
             self._issues.clear("leftovers")
         self._wake.set()
         return True
+
+    async def _waits(self, batch: Batch, raised: RelayError | OSError) -> bool:
+        """Let a batch wait because of what was raised, if that is no fault of the program; tell whether photos wait."""
+        error = raised if isinstance(raised, RelayError) else in_words(raised, f"batch {batch.name} worked with")
+        if error is None:
+            raise raised
+        await anyio.to_thread.run_sync(self._batch_waits, batch.id, error)
+        waits = await anyio.to_thread.run_sync(self._has_work, batch)
+        # Where all are proved, and only a rest could not be taken away, no other batch is kept waiting.
+        self._issues.report("archive" if waits else "leftovers", error)
+        return waits
 
     def _take_up(self, batch: Batch) -> None:
         """Let a batch's waiting photos go on from where they stopped."""
@@ -323,145 +325,6 @@ class Pipeline:
     async def _members(self, batch: Batch, *states: State) -> list[Photo]:
         return await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, *states)
 
-    async def _fill(self, batch: Batch) -> Batch:
-        settled = await self._members(batch, State.SETTLED)
-        if settled:
-            await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
-            # Asked before anything is read: while the archive is away, photos are not hashed at each try.
-            settled = await self._that_fits(settled)
-            self.under_way.begin(batch.id, "examine", settled)
-        for chunk in chunks_of_groups(groups_of(settled)):
-            examined = await self._examine.groups(chunk)
-            if self._inspection is not None:
-                for left in examined:
-                    await self._inspection.group(left)
-            members = [photo for group in chunk for photo in group]
-            self.under_way.done(*members)
-            await self._after_failures(members)
-        groups = groups_of(await self._members(batch, State.EXAMINED))
-        albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
-        # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
-        new = [group for group in groups if albums or any(photo.duplicate_of is None for photo in group)]
-        if albums:
-            # But never two of the same bytes in one import: PhotoPrism's workers would race for them.
-            mine = {photo.id for group in groups for photo in group}
-            twins = [group for group in new if any(p.duplicate_of in mine - {one.id for one in group} for p in group)]
-            await anyio.to_thread.run_sync(self._later, twins)
-            new = [group for group in new if group not in twins]
-        trouble: dict[int, RelayError] = {}
-        if new:
-            await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
-            late = await anyio.to_thread.run_sync(self._companions, new)
-            self.under_way.begin(batch.id, "place", [photo for group in new for photo in group])
-            trouble = await self._archive.place(batch, [_once(group) for group in new], late)
-        for group in new if trouble else ():
-            if any(photo.id in trouble for photo in group):
-                await anyio.to_thread.run_sync(self._not_placed, group, trouble)
-                await self._after_failures(group)
-        good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
-        await anyio.to_thread.run_sync(self._move, batch, good, State.PLACED, BatchState.PLACED)
-        return await self._as(batch, BatchState.PLACED)
-
-    async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
-        """Give what there is room for: one film that is larger than the disk must not keep all others waiting.
-
-        What is larger than anything that may be relayed (a sparse file costs nothing) is given too: it is refused
-        without being read, and does not wait for room that no disk has.
-        """
-        endless: list[list[Photo]] = []
-        groups: list[list[Photo]] = []
-        for group in sorted(groups_of(settled), key=_size):
-            (endless if any(photo.fingerprint.size > LIMIT for photo in group) else groups).append(group)
-        fits, over, full = 0, len(groups) + 1, None
-        tried = len(groups)
-        while over - fits > 1:
-            try:
-                await self._archive.ready(sum(map(_size, groups[:tried])))
-                fits = tried
-            except Transient as error:
-                if error.code != "disk.low":
-                    raise
-                over, full = tried, error
-            tried = (fits + over) // 2
-        if full is not None:
-            if not fits and not endless:
-                raise full
-            for group in groups[fits:]:
-                await anyio.to_thread.run_sync(self._group_waits, group, full)
-        ids = {photo.id for group in (*groups[:fits], *endless) for photo in group}
-        return [photo for photo in settled if photo.id in ids]
-
-    def _group_waits(self, group: Sequence[Photo], error: RelayError) -> None:
-        """Take a group out of its batch for a while; the others go on."""
-        now, ids = self._clock.wall(), [photo.id for photo in group]
-        wanted = error.retry_after if isinstance(error, Transient) else 300.0
-        again = now + pause(max(photo.attempts for photo in group), wanted)
-        with self._ledger.write():
-            self._ledger.photos.leave_batch(ids)
-            self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
-
-    def _later(self, groups: Sequence[Sequence[Photo]]) -> None:
-        """Leave groups for the next batch."""
-        now = self._clock.wall()
-        ids = [photo.id for group in groups for photo in group]
-        with self._ledger.write():
-            self._ledger.photos.leave_batch(ids)
-            self._ledger.photos.advance(ids, State.SETTLED, now, "goes with the next batch")
-
-    def _companions(self, groups: Sequence[Sequence[Photo]]) -> dict[int, list[Photo]]:
-        found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in groups}
-        return {group_id: photos for group_id, photos in found.items() if photos}
-
-    def _not_placed(self, group: Sequence[Photo], trouble: dict[int, RelayError]) -> None:
-        """Take a group out of its batch because one of its files changed or went away meanwhile."""
-        now = self._clock.wall()
-        ids = [photo.id for photo in group]
-        passing = [error for one in ids if (error := trouble.get(one)) and not _settles_anew(error)]
-        with self._ledger.write():
-            self._ledger.photos.leave_batch(ids)
-            if passing:
-                again = now + pause(max(photo.attempts for photo in group), 30.0)
-                self._ledger.photos.wait(ids, State.SETTLED, passing[0], now, again)
-                return
-            for photo in group:
-                error = trouble.get(photo.id)
-                if isinstance(error, Refused):
-                    self._ledger.photos.refuse([photo.id], error, now)
-                else:
-                    self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
-
-    async def _after_failures(self, photos: Sequence[Photo]) -> None:
-        """Have the watch look again at what changed, and tell what was refused."""
-        states = await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id for photo in photos])
-        failed = [identity for identity, state in states.items() if state in _FAILED]
-        for now in await anyio.to_thread.run_sync(self._ledger.photos.get_each, failed):
-            if now.state is State.FOUND:
-                await anyio.to_thread.run_sync(self._unless_replaced, now)
-                await self._look_again(now.user, now.path)
-            else:
-                self._teller.end(now)
-
-    def _unless_replaced(self, photo: Photo) -> None:
-        """End a photo that changed if what stands there now has been entered as another one already."""
-        latest = self._ledger.photos.latest(photo.user, photo.path)
-        if latest is not None and latest.id != photo.id:
-            error = Refused(
-                "file.replaced", f"another file has the name {shown(photo.name)} now, which goes its own way"
-            )
-            self._ledger.photos.refuse([photo.id], error, self._clock.wall())
-
-    def _move(self, batch: Batch, ids: list[int], state: State, batch_state: BatchState) -> None:
-        now = self._clock.wall()
-        with self._ledger.write():
-            self._ledger.photos.advance(ids, state, now)
-            self._ledger.batches.move(batch.id, batch_state, now)
-
-    async def _as(self, batch: Batch, state: BatchState) -> Batch:
-        found = await anyio.to_thread.run_sync(self._ledger.batches.get, batch.id)
-        assert found is not None  # noqa: S101  batches are never deleted
-        assert found.state is state  # noqa: S101  just moved
-        return found
-
     async def _import(self, batch: Batch) -> Batch:
         # Settled in a batch that is filled (a crash in between): nobody would look at them here again.
         late = [photo.id for photo in await self._members(batch, State.SETTLED)]
@@ -476,15 +339,25 @@ class Pipeline:
                     self.under_way.started(name)
 
             self.under_way.begin(batch.id, "import", placed)
-            await self._archive.take_in(batch, placed, progress)
+            await self._take_in(batch, placed, progress)
         twins = await self._members(batch, State.EXAMINED)
-        await anyio.to_thread.run_sync(self._imported, batch, placed, twins)
-        return await self._as(batch, BatchState.IMPORTED)
+        return await anyio.to_thread.run_sync(self._imported, batch, placed, twins)
 
-    def _imported(self, batch: Batch, placed: list[Photo], twins: list[Photo]) -> None:
+    async def _take_in(self, batch: Batch, placed: list[Photo], progress: Callable[[str, str], None]) -> None:
+        if self._ahead is None or not self._archive.apart:
+            await self._archive.take_in(batch, placed, progress)
+            return
+        self._ahead.begin(batch.id)
+        try:
+            await self._archive.take_in(batch, placed, progress)
+        finally:
+            self._ahead.over()
+
+    def _imported(self, batch: Batch, placed: list[Photo], twins: list[Photo]) -> Batch:
+        ids = [photo.id for photo in [*placed, *twins]]
         with self._ledger.write():
             self._ledger.photos.put_each({photo.id: {"imports": photo.imports + 1} for photo in placed})
-            self._move(batch, [photo.id for photo in [*placed, *twins]], State.IMPORTED, BatchState.IMPORTED)
+            return moved(self._ledger, batch, ids, State.IMPORTED, BatchState.IMPORTED, self._clock.wall())
 
     async def _prove(self, batch: Batch) -> None:
         self._proving = True
@@ -509,10 +382,10 @@ class Pipeline:
             )
             for group, error in zip(chunk, errors, strict=True):
                 if error is not None:
-                    await anyio.to_thread.run_sync(self._group_waits, group, error)
+                    await anyio.to_thread.run_sync(self._failures.group_waits, group, error)
             members = [photo for group in chunk for photo in group]
             self.under_way.done(*members)
-            await self._after_failures(members)
+            await self._failures.after(members)
             self._wake.set()
 
     async def _say_only(self) -> None:
@@ -523,23 +396,7 @@ class Pipeline:
                 log.info("dry run: %s of %s: %s", shown(photo.path), photo.user, await self._examine.preview(photo))
 
 
-_FAILED = frozenset({State.FOUND, State.REFUSED, State.HELD})
 _WITH_BATCH = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
-
-
-def _size(group: Sequence[Photo]) -> int:
-    return sum(photo.fingerprint.size for photo in group)
-
-
-def _once(group: Sequence[Photo]) -> list[Photo]:
-    """Give a group without those whose bytes another of its members brings (``IMG_1.jpg`` beside ``IMG_1.jpeg``)."""
-    ids = {photo.id for photo in group}
-    return [photo for photo in group if photo.duplicate_of not in ids]
-
-
-def _settles_anew(error: RelayError) -> bool:
-    """Tell whether what went wrong with one file leaves the others of its group to be looked at again."""
-    return isinstance(error, Refused) or error.code == "file.changed"
 
 
 def _resume(photo: Photo, batch: Batch | None) -> State:

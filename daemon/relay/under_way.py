@@ -39,42 +39,73 @@ class Progress:
     in_hand: Photo | None
 
 
+class _Batch:
+    """How far one batch is in the step that it is in."""
+
+    def __init__(self, step: Step, photos: Iterable[Photo], now: float) -> None:
+        self.step: Step = step
+        self.photos = {photo.id: photo for photo in photos}
+        self.places: dict[str, int] = {}
+        for photo in self.photos.values():
+            self.places[photo.place] = photo.id
+            self.places.setdefault(photo.place.rpartition("/")[2], photo.id)
+        self.read: dict[int, int] = {}
+        self.done: set[int] = set()
+        self.bytes_done = 0
+        self.in_hand: dict[int, None] = {}
+        self.measured: deque[tuple[float, int]] = deque([(now, 0)])
+
+    def take(self, photo_id: int) -> None:
+        if photo_id not in self.done:
+            self.in_hand.pop(photo_id, None)
+            self.in_hand[photo_id] = None
+
+    def finish(self, photo_id: int, now: float) -> None:
+        if photo_id not in self.done:
+            self.count(photo_id, self.photos[photo_id].fingerprint.size, now)
+            self.done.add(photo_id)
+            self.in_hand.pop(photo_id, None)
+
+    def count(self, photo_id: int, count: int, now: float) -> None:
+        if photo_id in self.done:
+            return
+        self.bytes_done += count - self.read.get(photo_id, 0)
+        self.read[photo_id] = count
+        if now - self.measured[-1][0] >= _EACH:
+            self.measured.append((now, self.bytes_done))
+            while now - self.measured[0][0] > WINDOW and len(self.measured) > 2:
+                self.measured.popleft()
+
+    def speed(self, now: float) -> float | None:
+        began, at_first = self.measured[0]
+        if now - began < 1.0 or self.bytes_done <= at_first:
+            return None
+        return (self.bytes_done - at_first) / (now - began)
+
+
 class UnderWay:
-    """The step that the batch under way is in. May be called from any thread; no call raises or waits."""
+    """The steps that batches under way are in. May be called from any thread; no call raises or waits."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock or Clock()
         self._lock = threading.Lock()
-        self._clear()
-
-    def _clear(self) -> None:
-        self._batch_id: int | None = None
-        self._step: Step = "examine"
-        self._photos: dict[int, Photo] = {}
-        self._places: dict[str, int] = {}
-        self._read: dict[int, int] = {}
-        self._done: set[int] = set()
-        self._bytes_done = 0
-        self._in_hand: dict[int, None] = {}
-        self._measured: deque[tuple[float, int]] = deque()
+        self._batches: dict[int, _Batch] = {}
+        self._of: dict[int, _Batch] = {}
 
     # -- told by the steps --------------------------------------------------------------------------------------
 
     def begin(self, batch_id: int, step: Step, photos: Iterable[Photo]) -> None:
         """Note that a batch enters a step with these photos."""
         with self._lock:
-            self._clear()
-            self._batch_id, self._step = batch_id, step
-            self._photos = {photo.id: photo for photo in photos}
-            for photo in self._photos.values():
-                self._places[photo.place] = photo.id
-                self._places.setdefault(photo.place.rpartition("/")[2], photo.id)
-            self._measured.append((self._clock.monotonic(), 0))
+            # In its place: the batch that was begun first is the one that is shown.
+            self._batches[batch_id] = _Batch(step, photos, self._clock.monotonic())
+            self._know()
 
     def take(self, photo: Photo) -> None:
         """Note that a photo is taken up."""
         with self._lock:
-            self._take(photo.id)
+            if (batch := self._of.get(photo.id)) is not None:
+                batch.take(photo.id)
 
     def bytes_of(self, photo: Photo) -> Callable[[int], None]:
         """Give what is to be called with the bytes of a photo that are done so far; it takes the photo up."""
@@ -82,76 +113,55 @@ class UnderWay:
 
         def so_far(count: int) -> None:
             with self._lock:
-                self._count(photo.id, count)
+                if (batch := self._of.get(photo.id)) is not None:
+                    batch.count(photo.id, count, self._clock.monotonic())
 
         return so_far
 
     def done(self, *photos: Photo) -> None:
         """Note that this step is over for photos, however it went."""
+        now = self._clock.monotonic()
         with self._lock:
             for photo in photos:
-                self._finish(photo.id)
+                if (batch := self._of.get(photo.id)) is not None:
+                    batch.finish(photo.id, now)
 
     def started(self, place: str) -> None:
         """Note that the archive has taken up the photo that was placed there; those before are done."""
+        now = self._clock.monotonic()
         with self._lock:
-            for photo_id in list(self._in_hand):
-                self._finish(photo_id)
-            found = self._places.get(place)
-            if found is not None:
-                self._take(found)
+            for batch in self._batches.values():
+                if batch.step == "import":
+                    for photo_id in list(batch.in_hand):
+                        batch.finish(photo_id, now)
+                    if (found := batch.places.get(place)) is not None:
+                        batch.take(found)
 
     def over(self, batch_id: int) -> None:
         """Note that nothing is done for a batch any more: it has ended, or waits."""
         with self._lock:
-            if self._batch_id == batch_id:
-                self._clear()
+            self._batches.pop(batch_id, None)
+            self._know()
 
-    def _take(self, photo_id: int) -> None:
-        if photo_id in self._photos and photo_id not in self._done:
-            self._in_hand.pop(photo_id, None)
-            self._in_hand[photo_id] = None
-
-    def _finish(self, photo_id: int) -> None:
-        photo = self._photos.get(photo_id)
-        if photo is not None and photo_id not in self._done:
-            self._count(photo_id, photo.fingerprint.size)
-            self._done.add(photo_id)
-            self._in_hand.pop(photo_id, None)
-
-    def _count(self, photo_id: int, count: int) -> None:
-        if photo_id not in self._photos or photo_id in self._done:
-            return
-        self._bytes_done += count - self._read.get(photo_id, 0)
-        self._read[photo_id] = count
-        now = self._clock.monotonic()
-        if now - self._measured[-1][0] >= _EACH:
-            self._measured.append((now, self._bytes_done))
-            while now - self._measured[0][0] > WINDOW and len(self._measured) > 2:
-                self._measured.popleft()
+    def _know(self) -> None:
+        self._of = {photo_id: batch for batch in self._batches.values() for photo_id in batch.photos}
 
     # -- asked --------------------------------------------------------------------------------------------------
 
     def look(self) -> Progress | None:
-        """Give how far the step under way is, or ``None`` where nothing is."""
+        """Give how far the step under way is, or ``None`` where nothing is; of two batches the one begun first."""
         with self._lock:
-            if self._batch_id is None:
+            batch_id, batch = next(iter(self._batches.items()), (0, None))
+            if batch is None:
                 return None
-            hand = next(reversed(self._in_hand), None)
+            hand = next(reversed(batch.in_hand), None)
             return Progress(
-                batch_id=self._batch_id,
-                step=self._step,
-                photos=len(self._photos),
-                done=len(self._done),
-                bytes=sum(photo.fingerprint.size for photo in self._photos.values()),
-                bytes_done=self._bytes_done,
-                bytes_per_second=self._speed(),
-                in_hand=None if hand is None else self._photos[hand],
+                batch_id=batch_id,
+                step=batch.step,
+                photos=len(batch.photos),
+                done=len(batch.done),
+                bytes=sum(photo.fingerprint.size for photo in batch.photos.values()),
+                bytes_done=batch.bytes_done,
+                bytes_per_second=batch.speed(self._clock.monotonic()),
+                in_hand=None if hand is None else batch.photos[hand],
             )
-
-    def _speed(self) -> float | None:
-        began, at_first = self._measured[0]
-        seconds = self._clock.monotonic() - began
-        if seconds < 1.0 or self._bytes_done <= at_first:
-            return None
-        return (self._bytes_done - at_first) / seconds

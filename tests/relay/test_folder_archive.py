@@ -193,8 +193,8 @@ async def test_a_killed_run_leaves_nothing_over_and_nothing_twice(
         if point == "copied":
             patch.setattr(FolderPlace, "_publish", killed)
         else:
-            patch.setattr(world.pipeline, "_move", killed)
-        batch = world.pipeline._open()
+            patch.setattr("daemon.relay.filling.moved", killed)
+        batch = world.pipeline.forming.open()
         assert batch is not None
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - out of a thread
             await world.pipeline._batch(batch)

@@ -90,7 +90,7 @@ async def test_a_newcomer_overtakes_a_backlog(make_world: MakeWorld) -> None:
     many = await world.deliver("alice", {f"{FOLDER}/A{n:02}.jpg": shot(n) for n in range(40)})
     [bobs] = await world.deliver("bob", {f"{FOLDER}/new.jpg": shot(98)})
     [own] = await world.deliver("alice", {f"{FOLDER}/new.jpg": shot(99)})
-    batch = world.pipeline._open()
+    batch = world.pipeline.forming.open()
     assert batch is not None
     members = {photo.id for photo in world.ledger.photos.of_batch(batch.id)}
     assert len(members) == 8
@@ -104,7 +104,7 @@ async def test_a_batch_ends_before_its_bytes_take_long(make_world: MakeWorld, mo
     world = await make_world("folder", **OFF)
     monkeypatch.setattr(world.archive, "most_bytes", 300_000)
     films = await world.deliver("alice", {f"{FOLDER}/A{n}.jpg": shot(n, 200_000) for n in range(3)})
-    batch = world.pipeline._open()
+    batch = world.pipeline.forming.open()
     assert batch is not None
     assert [photo.id for photo in world.ledger.photos.of_batch(batch.id)] == [films[0].id], "one at least"
     await world.relay()

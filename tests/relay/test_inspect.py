@@ -34,7 +34,7 @@ class Fake:
 
 
 def put_in(world: World, *inspectors: Any) -> None:
-    world.pipeline._inspection = Inspection(inspectors, world.ledger, world.issues, world.bus, world.clock)
+    world.pipeline.filling.inspection = Inspection(inspectors, world.ledger, world.issues, world.bus, world.clock)
 
 
 async def test_photos_are_known_and_have_not_moved_when_they_are_inspected(make_world: MakeWorld) -> None:

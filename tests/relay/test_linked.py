@@ -290,7 +290,7 @@ async def test_killed_between_link_and_ledger_it_ends_as_if_undisturbed(
     [photo] = await world.deliver("alice", {PATH: OLD})
     with monkeypatch.context() as patch:
         patch.setattr("daemon.relay.folder_place.FolderPlace._sync_names", killed)
-        batch = world.pipeline._open()
+        batch = world.pipeline.forming.open()
         assert batch is not None
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - out of a thread
             await world.pipeline._batch(batch)

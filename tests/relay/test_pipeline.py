@@ -209,7 +209,7 @@ async def test_groups_are_never_parted_by_the_size_of_a_batch(make_world: MakeWo
         )
     await world.settle("alice", [f"{FOLDER}/{name}.{extension}" for name in names for extension in ("jpg", "xmp")])
     opened = []
-    while (batch := world.pipeline._open()) is not None:
+    while (batch := world.pipeline.forming.open()) is not None:
         photos = world.ledger.photos.of_batch(batch.id)
         assert len(photos) == 4
         opened += photos
@@ -432,7 +432,7 @@ async def test_a_ledger_that_fails_after_placing_does_not_stop_the_relay(
 
 async def test_a_half_made_batch_folder_is_swept_at_the_start(world: World) -> None:
     [photo] = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(1)})
-    batch = world.pipeline._open()
+    batch = world.pipeline.forming.open()
     assert batch is not None
     half = world.imports / f"{batch_folder.HIDDEN}{batch.name}" / "abcdefgh"
     half.mkdir(parents=True)
@@ -455,7 +455,7 @@ async def test_a_batch_that_had_become_visible_is_imported_and_not_placed_again(
         raise CrashError
 
     with monkeypatch.context() as patch:
-        patch.setattr(world.pipeline, "_move", crash)
+        patch.setattr("daemon.relay.filling.moved", crash)
         with pytest.raises(BaseException) as caught:  # noqa: PT011 - a group of one
             await world.relay()
         assert caught.group_contains(CrashError) or isinstance(caught.value, CrashError)

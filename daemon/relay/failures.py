@@ -1,0 +1,63 @@
+"""What becomes of photos that cannot go on with their batch; the others of it go on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from daemon.errors import Refused, RelayError, Transient
+from daemon.ledger.model import State
+from daemon.pauses import pause
+from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Sequence
+
+    from daemon.clock import Clock
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Photo
+    from daemon.relay.telling import Teller
+
+    LookAgain = Callable[[str, str], Awaitable[None]]
+
+_FAILED = frozenset({State.FOUND, State.REFUSED, State.HELD})
+
+
+class Failures:
+    """Writes down what keeps photos back, and tells whom it concerns; ``look_again`` is the watch's."""
+
+    def __init__(self, ledger: Ledger, clock: Clock, teller: Teller, look_again: LookAgain) -> None:
+        self._ledger = ledger
+        self._clock = clock
+        self._teller = teller
+        self._look_again = look_again
+
+    async def after(self, photos: Sequence[Photo]) -> None:
+        """Have the watch look again at what changed, and tell what was refused."""
+        states = await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id for photo in photos])
+        failed = [identity for identity, state in states.items() if state in _FAILED]
+        for now in await anyio.to_thread.run_sync(self._ledger.photos.get_each, failed):
+            if now.state is State.FOUND:
+                await anyio.to_thread.run_sync(self.unless_replaced, now)
+                await self._look_again(now.user, now.path)
+            else:
+                self._teller.end(now)
+
+    def unless_replaced(self, photo: Photo) -> None:
+        """End a photo that changed if what stands there now has been entered as another one already."""
+        latest = self._ledger.photos.latest(photo.user, photo.path)
+        if latest is not None and latest.id != photo.id:
+            error = Refused(
+                "file.replaced", f"another file has the name {shown(photo.name)} now, which goes its own way"
+            )
+            self._ledger.photos.refuse([photo.id], error, self._clock.wall())
+
+    def group_waits(self, group: Sequence[Photo], error: RelayError) -> None:
+        """Take a group out of its batch for a while; the others go on."""
+        now, ids = self._clock.wall(), [photo.id for photo in group]
+        wanted = error.retry_after if isinstance(error, Transient) else 300.0
+        again = now + pause(max(photo.attempts for photo in group), wanted)
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            self._ledger.photos.wait(ids, State.SETTLED, error, now, again)

@@ -1,0 +1,164 @@
+"""Filling a batch: its photos are examined, and what the archive has not yet is put where it takes that in."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+import anyio.to_thread
+
+from daemon.errors import Refused, RelayError, Transient
+from daemon.files.hashing import LIMIT
+from daemon.ledger.model import BatchState, State
+from daemon.nextcloud.homes import check_data
+from daemon.pauses import pause
+from daemon.relay.batch import chunks_of_groups, groups_of, moved, size_of
+from daemon.relay.partners import companions
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from daemon.clock import Clock
+    from daemon.current import Current
+    from daemon.ledger.ledger import Ledger
+    from daemon.ledger.model import Batch, Photo
+    from daemon.relay.archive import Archive
+    from daemon.relay.examine import Examine
+    from daemon.relay.failures import Failures
+    from daemon.relay.inspect import Inspection
+    from daemon.relay.under_way import UnderWay
+
+
+class Filling:
+    """The way of a batch from open to placed. May be used for two batches side by side."""
+
+    def __init__(
+        self,
+        *,
+        ledger: Ledger,
+        current: Current,
+        archive: Archive,
+        examine: Examine,
+        inspection: Inspection | None,
+        failures: Failures,
+        under_way: UnderWay,
+        clock: Clock,
+    ) -> None:
+        self._ledger = ledger
+        self._current = current
+        self._archive = archive
+        self._examine = examine
+        self.inspection = inspection
+        self._failures = failures
+        self._under_way = under_way
+        self._clock = clock
+
+    async def fill(self, batch: Batch) -> Batch:
+        """Examine and place what of a batch is settled; give the batch as it is then. Raises what concerns all."""
+        settled = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, State.SETTLED)
+        if settled:
+            await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
+            # Asked before anything is read: while the archive is away, photos are not hashed at each try.
+            settled = await self._that_fits(settled)
+            self._under_way.begin(batch.id, "examine", settled)
+        for chunk in chunks_of_groups(groups_of(settled)):
+            examined = await self._examine.groups(chunk)
+            if self.inspection is not None:
+                for left in examined:
+                    await self.inspection.group(left)
+            members = [photo for group in chunk for photo in group]
+            self._under_way.done(*members)
+            await self._failures.after(members)
+        groups = groups_of(await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, State.EXAMINED))
+        albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
+        # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
+        new = [group for group in groups if albums or any(photo.duplicate_of is None for photo in group)]
+        if albums:
+            # But never two of the same bytes in one import: PhotoPrism's workers would race for them.
+            mine = {photo.id for group in groups for photo in group}
+            twins = [group for group in new if any(p.duplicate_of in mine - {one.id for one in group} for p in group)]
+            await anyio.to_thread.run_sync(self._later, twins)
+            new = [group for group in new if group not in twins]
+        trouble: dict[int, RelayError] = {}
+        if new:
+            await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
+            late = await anyio.to_thread.run_sync(self._companions, new)
+            self._under_way.begin(batch.id, "place", [photo for group in new for photo in group])
+            trouble = await self._archive.place(batch, [_once(group) for group in new], late)
+        for group in new if trouble else ():
+            if any(photo.id in trouble for photo in group):
+                await anyio.to_thread.run_sync(self._not_placed, group, trouble)
+                await self._failures.after(group)
+        good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
+        into = partial(moved, self._ledger, batch, good, State.PLACED, BatchState.PLACED)
+        return await anyio.to_thread.run_sync(into, self._clock.wall())
+
+    async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
+        """Give what there is room for: one film that is larger than the disk must not keep all others waiting.
+
+        What is larger than anything that may be relayed (a sparse file costs nothing) is given too: it is refused
+        without being read, and does not wait for room that no disk has.
+        """
+        endless: list[list[Photo]] = []
+        groups: list[list[Photo]] = []
+        for group in sorted(groups_of(settled), key=size_of):
+            (endless if any(photo.fingerprint.size > LIMIT for photo in group) else groups).append(group)
+        fits, over, full = 0, len(groups) + 1, None
+        tried = len(groups)
+        while over - fits > 1:
+            try:
+                await self._archive.ready(sum(map(size_of, groups[:tried])))
+                fits = tried
+            except Transient as error:
+                if error.code != "disk.low":
+                    raise
+                over, full = tried, error
+            tried = (fits + over) // 2
+        if full is not None:
+            if not fits and not endless:
+                raise full
+            for group in groups[fits:]:
+                await anyio.to_thread.run_sync(self._failures.group_waits, group, full)
+        ids = {photo.id for group in (*groups[:fits], *endless) for photo in group}
+        return [photo for photo in settled if photo.id in ids]
+
+    def _later(self, groups: Sequence[Sequence[Photo]]) -> None:
+        """Leave groups for the next batch."""
+        now = self._clock.wall()
+        ids = [photo.id for group in groups for photo in group]
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            self._ledger.photos.advance(ids, State.SETTLED, now, "goes with the next batch")
+
+    def _companions(self, groups: Sequence[Sequence[Photo]]) -> dict[int, list[Photo]]:
+        found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in groups}
+        return {group_id: photos for group_id, photos in found.items() if photos}
+
+    def _not_placed(self, group: Sequence[Photo], trouble: dict[int, RelayError]) -> None:
+        """Take a group out of its batch because one of its files changed or went away meanwhile."""
+        now = self._clock.wall()
+        ids = [photo.id for photo in group]
+        passing = [error for one in ids if (error := trouble.get(one)) and not _settles_anew(error)]
+        with self._ledger.write():
+            self._ledger.photos.leave_batch(ids)
+            if passing:
+                again = now + pause(max(photo.attempts for photo in group), 30.0)
+                self._ledger.photos.wait(ids, State.SETTLED, passing[0], now, again)
+                return
+            for photo in group:
+                error = trouble.get(photo.id)
+                if isinstance(error, Refused):
+                    self._ledger.photos.refuse([photo.id], error, now)
+                else:
+                    self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
+
+
+def _once(group: Sequence[Photo]) -> list[Photo]:
+    """Give a group without those whose bytes another of its members brings (``IMG_1.jpg`` beside ``IMG_1.jpeg``)."""
+    ids = {photo.id for photo in group}
+    return [photo for photo in group if photo.duplicate_of not in ids]
+
+
+def _settles_anew(error: RelayError) -> bool:
+    """Tell whether what went wrong with one file leaves the others of its group to be looked at again."""
+    return isinstance(error, Refused) or error.code == "file.changed"
