@@ -140,11 +140,11 @@ def sync_way(path: str) -> None:
 
 
 @contextmanager
-def made_dirs(root: str | int, relpath: str, *, mode: int = 0o2775) -> Iterator[int]:
+def made_dirs(root: str | int, relpath: str, *, mode: int = 0o2775, durably: bool = True) -> Iterator[int]:
     """Open the folder ``relpath`` below ``root``, making what is missing of it durably, and close it at the end.
 
     New folders get ``mode`` whatever the umask is (2775: what is made in them belongs to the shared group). Links are
-    not followed. Raises as ``directory_below`` does.
+    not followed. Without ``durably`` the caller syncs them, once for all. Raises as ``directory_below`` does.
     """
     with directory_below(root, "") as top:
         fd = os.dup(top)
@@ -156,16 +156,17 @@ def made_dirs(root: str | int, relpath: str, *, mode: int = 0o2775) -> Iterator[
                 if made:
                     own_like(inner, fd)
                     set_mode(inner, mode)
-                    sync_dir(fd)
+                    if durably:
+                        sync_dir(fd)
                 os.dup2(inner, fd, inheritable=False)
         yield fd
     finally:
         os.close(fd)
 
 
-def make_dirs(root: str | int, relpath: str, *, mode: int = 0o2775) -> None:
+def make_dirs(root: str | int, relpath: str, *, mode: int = 0o2775, durably: bool = True) -> None:
     """Make the folder ``relpath`` below ``root`` with all on the way to it, durably; one that is there is welcome."""
-    with made_dirs(root, relpath, mode=mode):
+    with made_dirs(root, relpath, mode=mode, durably=durably):
         pass
 
 

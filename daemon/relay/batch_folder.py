@@ -17,7 +17,8 @@ from daemon.errors import Refused, RelayError
 from daemon.files.faults import told
 from daemon.files.opening import directory_below, file_below, look
 from daemon.files.placing import copy_into
-from daemon.files.publishing import made_dirs, publish, sync_dir
+from daemon.files.publishing import made_dirs, make_dirs, publish, sync_dir
+from daemon.files.syncing import sync_disks, whole_disks
 from daemon.relay.presence import really
 from daemon.relay.under_way import UnderWay
 
@@ -55,17 +56,18 @@ def fill(
     may add further files to a group's subfolder. Raises what concerns the disk and not a file (``disk.*``).
     """
     # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
-    sweep(import_root, HIDDEN + batch)
+    sweep(import_root, HIDDEN + batch, durably=False)
     under_way = under_way or UnderWay()
     trouble: dict[int, RelayError] = {}
-    with made_dirs(import_root, HIDDEN + batch) as root:
+    with made_dirs(import_root, HIDDEN + batch, durably=False) as root:
         subfolders = sorted({places[photo.id][0] for group in groups for photo in group})
         for subfolder in subfolders:
-            with made_dirs(root, subfolder):
-                pass
+            make_dirs(root, subfolder, durably=False)
+        # One call for the disk where many files were written; else each is synced by itself.
+        at_once = whole_disks([root], len(places))
 
         def one(group: Sequence[Photo]) -> dict[int, RelayError]:
-            found = _copy_group(root, data, group, places, extras, under_way)
+            found = _copy_group(root, data, group, places, extras, under_way, sync=not at_once)
             under_way.done(*group)
             return found
 
@@ -78,10 +80,14 @@ def fill(
             with suppress(RelayError, OSError):
                 sweep(import_root, HIDDEN + batch)
             raise
-        for subfolder in subfolders:
-            with directory_below(root, subfolder) as folder:
-                sync_dir(folder)
-        sync_dir(root)
+        # Power cut here: hidden, and perhaps not whole; nothing of it has a name that anybody reads.
+        if at_once:
+            sync_disks([root])
+        else:
+            for subfolder in subfolders:
+                with directory_below(root, subfolder) as folder:
+                    sync_dir(folder)
+            sync_dir(root)
     return trouble
 
 
@@ -92,6 +98,8 @@ def _copy_group(
     places: dict[int, tuple[str, str]],
     extras: Callable[[int, Sequence[Photo], str], None],
     under_way: UnderWay,
+    *,
+    sync: bool,
 ) -> dict[int, RelayError]:
     made: list[str] = []
     subfolder = places[group[0].id][0]
@@ -108,6 +116,7 @@ def _copy_group(
                         mtime_ns=photo.fingerprint.mtime_ns,
                         expected=photo.fingerprint,
                         each_block=under_way.bytes_of(photo),
+                        sync=sync,
                     )
                 made.append(name)
             except RelayError as error:
@@ -142,18 +151,21 @@ def remaining(import_root: str, batch: str) -> list[str]:
     return sorted(found)
 
 
-def sweep(import_root: str, folder: str) -> None:
+def sweep(import_root: str, folder: str, *, durably: bool = True) -> None:
     """Take away a folder of ours below ``import`` with all that is in it; links in it are unlinked, not followed.
 
-    Only for folders whose name we made: what is in them are copies, and their originals stand or are proved.
+    Only for folders whose name we made: what is in them are copies, and their originals stand or are proved. Without
+    ``durably`` nothing is synced where nothing stands: for a name that nobody else has had in his hands.
     """
     try:
         with directory_below(import_root, "") as root:
-            if look(root, folder) is not None:
+            found = look(root, folder) is not None
+            if found:
                 _remove_tree(root, folder)
-            # Also where PhotoPrism has taken it away itself, and has not synced that: after a power cut it would stand
-            # there again, and belong to a batch that has ended.
-            sync_dir(root)
+            if found or durably:
+                # Also where PhotoPrism has taken it away itself, and has not synced that: after a power cut it would
+                # stand there again, and belong to a batch that has ended.
+                sync_dir(root)
     except Refused:
         return
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import math
 import os
 import sys
+import time
 from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
@@ -41,6 +43,8 @@ IMPORT_TIMEOUT = 6 * 3600.0
 INDEX_TIMEOUT = 3600.0
 MOST_EMPTY_IMPORTS = 6
 """After so many imports that took nothing the batch counts as imported: it may be of a kind PhotoPrism leaves lying."""
+WELL = 1.0
+"""Seconds for which PhotoPrism's last answer to whether it is well is believed: a few photos are examined by then."""
 HEARING = 0.5
 """Seconds by which an event of the WebSocket may be behind the HTTP answer that it belongs to."""
 UNSYNCED = 60.0
@@ -72,6 +76,7 @@ class PhotoPrismArchive:
         self._under_way = under_way
         self._proof = PhotoPrismProof(client, current, ledger, under_way)
         self._heard = _Heard(progress)
+        self._well_at = -math.inf
 
     async def listen(self) -> None:
         """Listen to PhotoPrism's WebSocket until cancelled; all works without it, only slower when it is busy."""
@@ -91,8 +96,10 @@ class PhotoPrismArchive:
     async def ready(self, size: int) -> None:
         """Return if PhotoPrism answers, its folders are mounted and there is room for ``size`` bytes more."""
         await anyio.to_thread.run_sync(self._disk_ready, size)
-        # A hash that nobody has: 404 says that PhotoPrism is up, its database answers and our token holds.
-        await self._client.lookup("0" * 40)
+        if time.monotonic() - self._well_at > WELL:
+            # A hash that nobody has: 404 says that PhotoPrism is up, its database answers and our token holds.
+            await self._client.lookup("0" * 40)
+            self._well_at = time.monotonic()
 
     def _disk_ready(self, size: int) -> None:
         if not os.path.isdir(self._import):
@@ -122,7 +129,8 @@ class PhotoPrismArchive:
     ) -> dict[int, RelayError]:
         """Fill the batch folder and make it visible; give what went wrong with single photos."""
         # A try before may have got as far as making the folder visible, and nobody was told: it is made anew.
-        await anyio.to_thread.run_sync(batch_folder.sweep, self._import, batch.name)
+        again = partial(batch_folder.sweep, self._import, batch.name, durably=False)
+        await anyio.to_thread.run_sync(again)
         places = assign(groups)
         await anyio.to_thread.run_sync(self._intend, places)
         fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
