@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -21,10 +22,21 @@ OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
 
 @pytest.fixture
 async def world(make_world: MakeWorld) -> World:
-    world = await make_world("photoprism", **OFF, watch={"batch": 4})
+    return await make_world("photoprism", **OFF, watch={"batch": 4})
+
+
+@pytest.fixture
+def gate(world: World, monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Keep PhotoPrism at its first photo until this is set."""
     assert world.pp is not None
-    world.pp.traps.seconds_per_photo = 0.3
-    return world
+    bring, opened = world.pp.library._bring, threading.Event()
+
+    def waits(*arguments: Any) -> None:
+        opened.wait(60)
+        bring(*arguments)
+
+    monkeypatch.setattr(world.pp.library, "_bring", waits)
+    return opened
 
 
 async def deliver(world: World, numbers: Sequence[int]) -> list[Photo]:
@@ -49,13 +61,14 @@ def imported(world: World) -> list[int]:
     return [sizes[call["path"]] for call in world.pp.imports]
 
 
-async def test_the_next_batch_stands_ready_while_one_is_imported(world: World) -> None:
+async def test_the_next_batch_stands_ready_while_one_is_imported(world: World, gate: threading.Event) -> None:
     assert world.pp is not None
     await deliver(world, range(10))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 2)
         assert world.pp.library.busy.locked()
         assert [len(world.ledger.photos.by_state(state)) for state in (State.PLACED, State.SETTLED)] == [8, 2]
+        gate.set()
         await world.until(world.quiet)
     assert imported(world) == [4, 4, 2]
     assert {photo.state for photo in world.ledger.photos.by_state(*State)} == {State.DONE}
@@ -63,37 +76,41 @@ async def test_the_next_batch_stands_ready_while_one_is_imported(world: World) -
     assert list(world.imports.iterdir()) == []
 
 
-async def test_who_comes_while_a_batch_stands_ready_overtakes_it_once(world: World) -> None:
+async def test_who_comes_while_a_batch_stands_ready_overtakes_it_once(world: World, gate: threading.Event) -> None:
     await deliver(world, range(8))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 2)
         [single] = await deliver(world, [20])
         await world.until(lambda: len(ready(world)) == 3)
         late = await deliver(world, [30, 31])
-        await world.until(lambda: world.photo(single).state is State.DONE)
-        assert len(world.ledger.photos.by_state(State.DONE)) == 5, "before those of the batch that stood ready"
+        gate.set()
         await world.until(world.quiet)
     assert imported(world) == [4, 1, 4, 2]
+    assert world.photo(single).state is State.DONE
     assert {world.photo(photo).state for photo in late} == {State.DONE}
 
 
-async def test_what_comes_while_photoprism_works_is_prepared_too(world: World) -> None:
+async def test_what_comes_while_photoprism_works_is_prepared_too(world: World, gate: threading.Event) -> None:
     await deliver(world, range(3))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 1)
         [single] = await deliver(world, [20])
         await world.until(lambda: world.photo(single).state is State.PLACED)
         assert len(ready(world)) == 2
+        gate.set()
         await world.until(world.quiet)
     assert imported(world) == [3, 1]
 
 
-async def test_a_failing_import_lets_no_further_photo_into_the_import_folder(world: World) -> None:
+async def test_a_failing_photoprism_gets_no_further_photo_into_its_import_folder(
+    world: World, gate: threading.Event
+) -> None:
     assert world.pp is not None
     await deliver(world, range(12))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 2)
         world.pp.traps.outage = "reset"
+        gate.set()
         for _ in range(4):
             await world.until(lambda: any(batch.next_try for batch in world.ledger.batches.unfinished()))
             await world.later(301)
@@ -107,7 +124,7 @@ async def test_a_failing_import_lets_no_further_photo_into_the_import_folder(wor
 
 
 async def test_what_cannot_be_prepared_waits_and_the_import_goes_on(
-    world: World, monkeypatch: pytest.MonkeyPatch
+    world: World, gate: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill, failures = world.pipeline.filling.fill, [1]
 
@@ -120,6 +137,8 @@ async def test_what_cannot_be_prepared_waits_and_the_import_goes_on(
     monkeypatch.setattr(world.pipeline.filling, "fill", fails)
     await deliver(world, range(8))
     async with world.running():
+        await world.until(lambda: any(batch.code for batch in world.ledger.batches.unfinished()))
+        gate.set()
         await world.until(lambda: world.ledger.photos.counts()["done"] == 4)
         [waiting] = world.ledger.batches.unfinished()
         assert (waiting.id, waiting.code) == (2, "disk.low")
@@ -128,13 +147,16 @@ async def test_what_cannot_be_prepared_waits_and_the_import_goes_on(
     assert imported(world) == [4, 4]
 
 
-async def test_killed_with_one_batch_imported_and_one_ready_nothing_is_lost_or_doubled(world: World) -> None:
+async def test_killed_with_one_batch_imported_and_one_ready_nothing_is_lost_or_doubled(
+    world: World, gate: threading.Event
+) -> None:
     await deliver(world, range(8))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 2)
     await world.restart()
     assert world.pp is not None
     busy = world.pp.library.busy
+    gate.set()
     await world.until(lambda: not busy.locked())
     for _ in range(3):
         await world.relay()
@@ -160,12 +182,13 @@ async def test_a_plain_folder_gets_its_batches_one_after_another(make_world: Mak
     assert sizes == [48, 12]
 
 
-async def test_two_batches_are_shown_one_after_another(world: World) -> None:
+async def test_two_batches_are_shown_one_after_another(world: World, gate: threading.Event) -> None:
     await deliver(world, range(8))
     async with world.running():
         await world.until(lambda: len(ready(world)) == 2)
         shown = world.pipeline.under_way.look()
         assert shown is not None
         assert (shown.batch_id, shown.step) == (1, "import")
+        gate.set()
         await world.until(world.quiet)
     assert world.pipeline.under_way.look() is None
