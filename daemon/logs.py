@@ -124,6 +124,8 @@ def set_up(level: str, form: str) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(_where(os.environ)) if form == "json" else TextFormatter())
     handler.addFilter(redact)
+    # What no line of ours tells is not asked of the system for each of them.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     handler.setLevel(next((old.level for old in root.handlers if old.name == TERMINAL), logging.NOTSET))
     handler.set_name(TERMINAL)

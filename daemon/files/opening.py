@@ -11,8 +11,7 @@ import errno
 import os
 import stat
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from daemon.errors import Refused, Transient
 from daemon.files.faults import disk_fault, path_of
@@ -27,16 +26,28 @@ _PASS = os.O_PATH | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 # Without O_NONBLOCK the opening of a FIFO waits for a writer for ever.
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NO_NAMES = frozenset({"", ".", ".."})
 
 
-@dataclass(frozen=True, slots=True)
 class OpenFile:
-    """A regular file, open for reading, with the descriptor of the folder in which it was found under ``name``."""
+    """A regular file, open for reading, with the descriptor of the folder in which it was found under ``name``.
 
-    fd: int
-    dir_fd: int
-    name: str
-    status: os.stat_result
+    Closed at the end of its ``with`` block.
+    """
+
+    __slots__ = ("dir_fd", "fd", "name", "status")
+
+    def __init__(self, fd: int, dir_fd: int, name: str, status: os.stat_result) -> None:
+        self.fd = fd
+        self.dir_fd = dir_fd
+        self.name = name
+        self.status = status
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self.fd)
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -61,7 +72,7 @@ def parts_of(relpath: str) -> list[str]:
     if not relpath:
         return []
     parts = relpath.split("/")
-    if any(part in {"", ".", ".."} or "\0" in part for part in parts):
+    if any(part in _NO_NAMES or "\0" in part for part in parts):
         raise Refused("file.outside", f"{shown(relpath)} is not a plain path below its folder.", path=relpath)
     return parts
 
@@ -95,13 +106,12 @@ def file_below(root: str | int, relpath: str) -> Iterator[OpenFile]:
         yield opened
 
 
-@contextmanager
-def open_regular(dir_fd: int, name: str) -> Iterator[OpenFile]:
-    """Open the regular file ``name`` of an open directory for reading, and close it at the end.
+def open_regular(dir_fd: int, name: str) -> OpenFile:
+    """Open the regular file ``name`` of an open directory for reading; for use by ``with``.
 
     Raises ``Refused`` ``file.vanished``, ``file.link``, ``file.not_regular``, or what the disk said.
     """
-    if len(parts_of(name)) != 1:
+    if name in _NO_NAMES or "/" in name or "\0" in name:
         raise Refused("file.outside", f"{shown(name)} is not a plain name.", path=name)
     try:
         fd = os.open(name, _FILE, dir_fd=dir_fd)
@@ -115,9 +125,10 @@ def open_regular(dir_fd: int, name: str) -> Iterator[OpenFile]:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise _not_regular(path_of(dir_fd, name))
-        yield OpenFile(fd, dir_fd, name, status)
-    finally:
+    except BaseException:
         os.close(fd)
+        raise
+    return OpenFile(fd, dir_fd, name, status)
 
 
 def look(dir_fd: int, name: str) -> os.stat_result | None:

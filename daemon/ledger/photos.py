@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from daemon.ledger import rows, way
 from daemon.ledger.model import ENDS, Photo, State
@@ -15,6 +15,18 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
 _COUNT = "SELECT COUNT(*) FROM photos WHERE state = ?"
+
+
+_WAITING = "SELECT id, user, COALESCE(group_id, id), found_at FROM photos"
+
+
+class Waiting(NamedTuple):
+    """A settled photo in no batch yet: whose it is, and the group that it goes with (itself, where it has none)."""
+
+    id: int
+    user: str
+    group: int
+    found_at: float
 
 
 class Photos(PhotoMoves):
@@ -77,43 +89,42 @@ class Photos(PhotoMoves):
         found = self._store.rows(sql, [state.value for state in states])
         return [(row["user"], rows.text(row["path"])) for row in found]
 
-    def settled_first(self, limit: int) -> list[Photo]:
+    def settled_first(self, limit: int) -> list[Waiting]:
         """Give settled photos that are in no batch, those that have waited longest first."""
         found = self._store.rows(
             # The plus keeps SQLite from the index of batches: nearly all photos that ever were are in one.
-            "SELECT * FROM photos WHERE state = 'settled' AND +batch_id IS NULL ORDER BY id LIMIT ?",
+            f"{_WAITING} WHERE state = 'settled' AND +batch_id IS NULL ORDER BY id LIMIT ?",
             (limit,),
         )
-        return rows.photos(found)
+        return [Waiting(*row) for row in found]
 
-    def settled_last(self, limit: int) -> list[Photo]:
+    def settled_last(self, limit: int) -> list[Waiting]:
         """Give settled photos that are in no batch, the newest ones of every user: about ``limit`` in all."""
         users: list[str] = []
         while row := self._store.row("SELECT MIN(user) FROM photos WHERE user > ?", (users[-1] if users else "",)):
             if row[0] is None:
                 break
             users.append(row[0])
-        found: list[Photo] = []
+        found: list[Waiting] = []
         for user in users:
-            sql = (
-                "SELECT * FROM photos WHERE user = ? AND state = 'settled' AND +batch_id IS NULL"
-                " ORDER BY id DESC LIMIT ?"
-            )
+            sql = f"{_WAITING} WHERE user = ? AND state = 'settled' AND +batch_id IS NULL ORDER BY id DESC LIMIT ?"
             newest = self._store.rows(sql, (user, max(1, limit // len(users))))
-            found += rows.photos(newest[::-1])
+            found += [Waiting(*row) for row in newest[::-1]]
         return found
 
-    def settled_of(self, groups: Iterable[int]) -> dict[int, list[Photo]]:
-        """Give the settled members of groups that are in no batch, by group."""
+    def settled_of(self, groups: Iterable[int]) -> list[list[Photo]]:
+        """Give the settled members of groups (as ``Waiting`` names them) that are in no batch, group by group."""
+        wanted = list(groups)
         found: dict[int, list[Photo]] = {}
-        for part in parts(groups):
+        for part in parts(wanted):
             sql = (
                 f"SELECT * FROM photos WHERE group_id IN ({marks(part)}) AND +state = 'settled'"  # noqa: S608
                 " AND +batch_id IS NULL ORDER BY id"
             )
             for photo in rows.photos(self._store.rows(sql, part)):
                 found.setdefault(photo.group_id or photo.id, []).append(photo)
-        return found
+        found |= {photo.id: [photo] for photo in self.get_each(one for one in wanted if one not in found)}
+        return [found[one] for one in wanted if one in found]
 
     def of_batch(self, batch_id: int, *states: State) -> list[Photo]:
         """Give the photos of a batch, or those of them in any of ``states``, oldest first."""

@@ -25,7 +25,7 @@ def blob(path: str) -> bytes:
 
 def text(path: bytes) -> str:
     """Give a stored path as the program uses it."""
-    return path.decode(_ENCODING, _ERRORS)  # as os.fsdecode does it, at half its cost
+    return path.decode(_ENCODING, _ERRORS) if path else ""  # as os.fsdecode does it, at half its cost
 
 
 _PHOTO = (
@@ -58,7 +58,8 @@ def photos(rows: Sequence[sqlite3.Row]) -> list[Photo]:
     # fmt: off
     return [
         Photo(
-            identity, user, text(folder), text(path), role, group_id, _STATES[state], _STATES.get(resume),
+            identity, user, text(folder), text(path), role, group_id, _STATES[state],
+            _STATES.get(resume),
             Fingerprint(inode, size, mtime_ns, ctime_ns), blake3, sha1, kind, content_id, batch_id, text(place),
             duplicate_of, text(archived_as),
             None if archive_inode is None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.files.names import word
 from daemon.ledger.model import BatchState
-from daemon.relay.batch import described, groups_of, size_of
+from daemon.relay.batch import described, size_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
+    from daemon.ledger.photos import Waiting
     from daemon.relay.archive import Archive
 
 log = logging.getLogger(__name__)
@@ -80,16 +81,14 @@ class Forming:
     def _most(self) -> int:
         return min(self._current.settings.watch.batch, self._archive.most)
 
-    def _of(self, waiting: list[Photo], limit: int) -> Batch | None:
+    def _of(self, waiting: list[Waiting], limit: int) -> Batch | None:
         if self._stopped():
             return None
-        firsts = [first for first, *_ in self._still_included(groups_of(waiting))]
-        whole = self._ledger.photos.settled_of(one.group_id for one in firsts if one.group_id is not None)
+        # A group's members may lie far apart in a large folder's listing.
+        groups = self._ledger.photos.settled_of(dict.fromkeys(one.group for one in self._still_included(waiting)))
         taken: list[Photo] = []
         size = 0
-        for first in firsts:
-            # Its members may lie far apart in a large folder's listing.
-            group = [first] if first.group_id is None else whole[first.group_id]
+        for group in groups:
             size += size_of(group)
             if taken and (len(taken) + len(group) > limit or size > self._archive.most_bytes):
                 break
@@ -101,11 +100,11 @@ class Forming:
         log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
         return batch
 
-    def _still_included(self, groups: list[list[Photo]]) -> list[list[Photo]]:
+    def _still_included(self, waiting: list[Waiting]) -> list[Waiting]:
         """Leave out, and forget, what belongs to somebody who is not included any more: nothing of it has begun."""
         users = self._current.settings.users
-        for group in groups:
-            if users.decision(group[0].user) != "include":
-                for photo in group:
-                    self._ledger.photos.forget(photo.id)
-        return [group for group in groups if users.decision(group[0].user) == "include"]
+        included = {user for user in {one.user for one in waiting} if users.decision(user) == "include"}
+        for one in waiting:
+            if one.user not in included:
+                self._ledger.photos.forget(one.id)
+        return [one for one in waiting if one.user in included]

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
-
 from daemon.errors import Refused
 from daemon.nextcloud.homes import check_data
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _GONE = frozenset({"file.vanished", "file.not_directory"})
 
 
-@contextmanager
-def really(data: str) -> Iterator[None]:
+class really:
     """Run a block; what it says is gone counts only if the data directory is there. Blocking.
 
     Raises ``Transient`` ``nextcloud.mount_missing`` instead of ``Refused`` ``file.vanished`` where it is not.
     """
-    try:
-        yield
-    except Refused as error:
-        if error.code in _GONE:
-            check_data(data)
-        raise
+
+    __slots__ = ("_data",)
+
+    def __init__(self, data: str) -> None:
+        self._data = data
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, Refused) and error.code in _GONE:
+            check_data(self._data)

@@ -11,6 +11,7 @@ from daemon.errors import RelayError, Transient
 from daemon.files.faults import in_words
 from daemon.ledger.model import State
 from daemon.pauses import pause
+from daemon.relay.batch import CHUNK
 from daemon.relay.release import of_nextcloud_itself, worth_waiting
 from daemon.text import shown
 
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 200
+AT_ONCE = CHUNK
 """Photos asked of the ledger at a time."""
 IDLE = 30.0
 """Seconds after which a loop without work looks at the ledger all the same."""

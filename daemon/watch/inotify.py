@@ -35,6 +35,8 @@ Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
 
 _CANARIES = 64
+_GATHERED = 0.02
+"""Seconds of silence for which a watch waits at least before it tells what it heard."""
 """As many roots are proved at a time; each costs one event."""
 
 
@@ -228,7 +230,9 @@ class Watcher:
         while True:
             # A replaced watch is not stopped, as that would drop what waits in its queue: it is read to its end.
             last = standing.replaced.is_set()
-            read = partial(engine.read, self._step / 10, wait=not last, longest=2 * self._step)
+            # What is gathered is told together: a burst of single ones costs many times more.
+            gather, longest = max(self._step / 10, _GATHERED), max(2 * self._step, 10 * _GATHERED)
+            read = partial(engine.read, gather, wait=not last, longest=longest)
             batch = await to_thread.run_sync(read, limiter=threads)
             await self._took(standing, batch)
             if batch.trouble or last:
