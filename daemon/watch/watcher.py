@@ -269,7 +269,7 @@ class Watch:
         while True:
             self._replan = anyio.Event()
             try:
-                plan = await to_thread.run_sync(users.plan, self._root, self._rules.folders, limiter=self._limiter)
+                plan, live, polled = await to_thread.run_sync(self._plan, limiter=self._limiter)
             except (RelayError, OSError) as error:
                 # Whatever stood is left as it is: an empty mount point must not look like photos that were deleted.
                 if not self._problem:
@@ -281,14 +281,17 @@ class Watch:
                     self._problem = ""
                     self._data_seen(None)
                     self.suspect("the data directory is back")
-                await self._apply(plan)
+                await self._apply(plan, live, polled)
             with anyio.move_on_after(self._options.look):
                 await self._replan.wait()
                 # A log-in makes a home in many steps; look once for all of them.
                 await self._clock.sleep(min(0.2, self._options.look))
 
-    async def _apply(self, plan: Plan) -> None:
-        live, polled = await to_thread.run_sync(self._divide, plan.deep, limiter=self._limiter)
+    def _plan(self) -> tuple[Plan, list[str], list[str]]:
+        plan = users.plan(self._root, self._rules.folders)
+        return plan, *self._divide(plan.deep)
+
+    async def _apply(self, plan: Plan, live: list[str], polled: list[str]) -> None:
         self._live.set_roots(live)
         self._poller.set_roots(polled)
         self._flat.set_roots(plan.flat if live or not polled else ())
