@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from tests.bench import measure
@@ -82,18 +82,22 @@ def race(root: Path, archives: Path, master: Path, count: int, payload: int, rou
             if (left, arrived) != ((count, 0) if name == SHA1SUM else (0, count)):
                 raise RuntimeError(f"{name}: {left} photos left, {arrived} of {count} arrived")
             scene.remove()
-    nothing = statistics.median(_sweep_of_nothing(root, archives) for _ in range(rounds))
-    alone = [replace(cost, seconds=max(cost.seconds - nothing, 0.001)) for cost in costs[RELAY]]
+    nothing = [_sweep_of_nothing(root, archives) for _ in range(rounds)]
+    less = {each.name: statistics.median(getattr(one, each.name) for one in nothing) for each in fields(measure.Cost)}
+    alone = [
+        measure.Cost(**{name: max(getattr(cost, name) - most, 0.001) for name, most in less.items()})
+        for cost in costs[RELAY]
+    ]
     named = [(RELAY, costs[RELAY]), (RELAY_ALONE, alone), *((name, costs[name]) for name in racing[1:])]
     return [_median(name, each, count, payload) for name, each in named]
 
 
-def _sweep_of_nothing(root: Path, archives: Path) -> float:
-    """Give the seconds of a sweep that finds no photo: the program's start, its first look round, its end."""
+def _sweep_of_nothing(root: Path, archives: Path) -> measure.Cost:
+    """Give what a sweep costs that finds no photo: the program's start with its own files, its first look, its end."""
     scene = Scene(root / "scene", archives / "archive")
     scene.make()
     try:
-        return measure.run(command(RELAY, scene), root / "cost.json").seconds
+        return measure.run(command(RELAY, scene), root / "cost.json")
     finally:
         scene.remove()
 

@@ -34,10 +34,10 @@ class Cost:
     """What one command took: seconds, bytes by system calls, bytes from and to the block layer."""
 
     seconds: float
-    read: int
-    written: int
-    disk_read: int
-    disk_written: int
+    read: float
+    written: float
+    disk_read: float
+    disk_written: float
 
 
 def run(command: Sequence[str | Path], report: Path) -> Cost:
