@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 BLOCK = 1 << 20
 FIRST_BYTES = 4096
 LIMIT = 256 << 30
+_LOOK = 16 << 20
+"""Bytes after which it is seen whether a file has changed: one that does all the time is not read to its end."""
 # Times on disk move in ticks of up to 10 ms (HZ=100): a write in the same tick as the first look leaves no trace.
 _TICK = 0.02
 
@@ -147,6 +149,8 @@ def _read_through(
             PACE.took(count)
             if each_block is not None:
                 each_block(done)
+            if done % _LOOK == 0 and Fingerprint.of(os.fstat(fd)) != before:
+                raise changed(path_of(fd), why="while it was read")
     if Fingerprint.of(os.fstat(fd)) != before:
         raise changed(path_of(fd), why="while it was read")
     return before, first

@@ -10,6 +10,7 @@ from daemon.ledger.figures import COUNTED
 from daemon.ledger.model import ENDS, State
 from daemon.ledger.rows import blob
 from daemon.ledger.store import marks, parts
+from daemon.pauses import pause
 
 if TYPE_CHECKING:
     import sqlite3
@@ -154,6 +155,38 @@ class PhotoMoves:
                 )
                 if not again:
                     self._shorten(db, identity)
+
+    def changed(self, ids: Iterable[int], error: RelayError, now: float) -> bool:
+        """Let photos settle anew since one of them changed; from the second time on not before a growing pause is over.
+
+        One that changes whenever it is read would else be read for ever. Its history tells of it once. Tells whether
+        this is the second time.
+        """
+        second = False
+        with self._store.write() as db:
+            for identity in ids:
+                row = db.execute("SELECT since, attempts, code FROM photos WHERE id = ?", (identity,)).fetchone()
+                again = row["code"] == error.code
+                tries = row["attempts"] + 1 if again else 1
+                second = second or tries == 2
+                self._set(
+                    identity,
+                    {
+                        "state": State.FOUND.value,
+                        "resume": None,
+                        "group_id": None,
+                        "attempts": tries,
+                        "next_try": now + pause(tries - 1) if tries > 1 else None,
+                        "since": row["since"] if row["since"] and again else now,
+                        "code": error.code,
+                        "message": error.message,
+                        "hint": error.hint,
+                    },
+                    None if again else way.line(State.FOUND, now, str(error)),
+                )
+                if again:
+                    self._shorten(db, identity)
+        return second
 
     def hold(self, ids: Iterable[int], error: RelayError, now: float) -> None:
         """Stop photos until a person says how to go on."""

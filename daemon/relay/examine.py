@@ -30,6 +30,7 @@ from daemon.relay.archive import Verdict
 from daemon.relay.batch import home_of
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
+from daemon.relay.telling import say_restless
 from daemon.relay.under_way import UnderWay
 from daemon.schedule import zone_name
 from daemon.text import shown
@@ -209,7 +210,8 @@ class Examine:
             self._ledger.photos.leave_batch(ids)
             if error.code == "file.changed":
                 # It settles anew: the watch is told to look at it again.
-                self._ledger.photos.advance(ids, State.FOUND, now, str(error))
+                if self._ledger.photos.changed(ids, error, now):
+                    say_restless(photo)
                 return
             if isinstance(error, Transient) or error.code.startswith("disk."):
                 wanted = error.retry_after if isinstance(error, Transient) else 300.0

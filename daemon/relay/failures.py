@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     LookAgain = Callable[[str, str], Awaitable[None]]
 
+_YOUNG = frozenset({State.FOUND, State.SETTLED})
 _FAILED = frozenset({State.FOUND, State.REFUSED, State.HELD})
 
 
@@ -45,13 +46,21 @@ class Failures:
                 self._teller.end(now)
 
     def unless_replaced(self, photo: Photo) -> None:
-        """End a photo that changed if what stands there now has been entered as another one already."""
+        """End a photo that changed if what stands there now has been entered as another one already.
+
+        Where it is the same file, written to while it was in a batch, it goes on in its own row, which knows how often
+        that has happened: a file that changes for ever would else be entered for ever.
+        """
         latest = self._ledger.photos.latest(photo.user, photo.path)
-        if latest is not None and latest.id != photo.id:
-            error = Refused(
-                "file.replaced", f"another file has the name {shown(photo.name)} now, which goes its own way"
-            )
-            self._ledger.photos.refuse([photo.id], error, self._clock.wall())
+        if latest is None or latest.id == photo.id:
+            return
+        if latest.fingerprint.inode == photo.fingerprint.inode and latest.batch_id is None and latest.state in _YOUNG:
+            with self._ledger.write():
+                self._ledger.photos.forget(latest.id)
+                self._ledger.photos.put(photo.id, fingerprint=latest.fingerprint)
+            return
+        error = Refused("file.replaced", f"another file has the name {shown(photo.name)} now, which goes its own way")
+        self._ledger.photos.refuse([photo.id], error, self._clock.wall())
 
     def group_waits(self, group: Sequence[Photo], error: RelayError) -> None:
         """Take a group out of its batch for a while; the others go on."""

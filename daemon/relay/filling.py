@@ -14,6 +14,7 @@ from daemon.nextcloud.homes import check_data
 from daemon.pauses import pause
 from daemon.relay.batch import chunks_of_groups, groups_of, moved, size_of
 from daemon.relay.partners import companions
+from daemon.relay.telling import say_restless
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -149,6 +150,9 @@ class Filling:
                 error = trouble.get(photo.id)
                 if isinstance(error, Refused):
                     self._ledger.photos.refuse([photo.id], error, now)
+                elif error is not None:
+                    if self._ledger.photos.changed([photo.id], error, now):
+                        say_restless(photo)
                 else:
                     self._ledger.photos.advance([photo.id], State.FOUND, now, "looked at again")
 

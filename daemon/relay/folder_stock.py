@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -47,13 +48,18 @@ class FolderStock:
     def __init__(self, current: Current, ledger: Ledger) -> None:
         self._current = current
         self._ledger = ledger
+        self._listing = threading.Lock()
 
     async def listed(self) -> None:
         """See that the archive's files are listed: anew where the ledger or the folder is another one than before."""
         root = self._current.settings.archive.folder.path
-        [outcome] = await abreast(self._listed, [root], 1)
+        [outcome] = await abreast(self._listed_once, [root], 1)
         if isinstance(outcome, Exception):
             raise outcome
+
+    def _listed_once(self, root: str) -> None:
+        with self._listing:
+            self._listed(root)
 
     def _listed(self, root: str) -> None:
         where = self._where(root)

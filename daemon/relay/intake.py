@@ -10,6 +10,7 @@ import anyio.to_thread
 from daemon.errors import Refused
 from daemon.ledger.model import State
 from daemon.nextcloud.homes import is_sample
+from daemon.pauses import BEYOND
 from daemon.relay.partners import companions
 from daemon.text import shown
 from daemon.watch.media import role
@@ -69,7 +70,7 @@ class Intake:
         if folder is None or kind is None or is_sample(file.path, file.fingerprint.size):
             return False
         if latest is not None:
-            if latest.state in _BEFORE_THE_RELAY and latest.batch_id is None:
+            if _not_begun(latest):
                 if latest.fingerprint != file.fingerprint:
                     self._unsettle(latest)
                     self._ledger.photos.put(latest.id, fingerprint=file.fingerprint)
@@ -87,11 +88,17 @@ class Intake:
 
     def _unsettle(self, photo: Photo) -> None:
         """Have a file that was written to while it waited for a batch become quiet anew, and its group with it."""
-        if photo.state is not State.SETTLED:
+        if photo.state is State.FOUND:
             return
         group = [photo] if photo.group_id is None else self._ledger.photos.of_group(photo.group_id)
-        ids = [one.id for one in group if one.state is State.SETTLED and one.batch_id is None]
-        self._ledger.photos.advance(ids, State.FOUND, self._clock.wall(), "it changed while it waited", group_id=None)
+        rows = {
+            one.id: {"resume": None, "group_id": None, "next_try": one.next_try, **_trouble(one)}
+            for one in group
+            if one.state is not State.FOUND and _not_begun(one)
+        }
+        # Nor is it told again and again of one that changes for ever.
+        note = "" if photo.code else "it changed while it waited"
+        self._ledger.photos.advance_each(rows, State.FOUND, self._clock.wall(), note)
 
     def _listed_since(self, latest: Photo) -> bool:
         """Tell whether the home was listed after the last photo of this name came to its end.
@@ -123,16 +130,24 @@ class Intake:
 
     def _settled(self, groups: Sequence[SettledGroup]) -> int:
         """Move groups' files to ``settled``, each as one group; give how many."""
+        now = self._clock.wall()
         rows: dict[int, dict[str, Any]] = {}
+        restless: dict[int, dict[str, Any]] = {}
         with self._ledger.write():
             latest = self._ledger.photos.latest_each(
                 (member.user, member.path) for group in groups for member in group.members
             )
             for group in groups:
                 photos = self._at_rest(group, latest)
-                rows |= {photo.id: {"group_id": photos[0].id, "message": ""} for photo in photos}
-            self._ledger.photos.advance_each(rows, State.SETTLED, self._clock.wall())
-        return len(rows)
+                until = max((photo.next_try or 0.0 for photo in photos), default=0.0)
+                if now < until <= now + BEYOND:
+                    wait = {"resume": State.SETTLED.value, "next_try": until, "group_id": photos[0].id}
+                    restless |= {photo.id: wait for photo in photos}
+                else:
+                    rows |= {photo.id: {"group_id": photos[0].id, "message": ""} for photo in photos}
+            self._ledger.photos.advance_each(restless, State.WAITING, now)
+            self._ledger.photos.advance_each(rows, State.SETTLED, now)
+        return len(rows) + len(restless)
 
     def _at_rest(self, group: SettledGroup, latest: Mapping[tuple[str, str], Photo]) -> list[Photo]:
         """Give the photos of a group that is to be relayed now; ``latest`` are the newest rows of its places."""
@@ -173,3 +188,14 @@ class Intake:
         """Note that the watch may have missed something; it looks for itself."""
         log.info("the watch may have missed something (%s); it looks again", reason)
         self._bus.tell("watch.suspicion", reason=reason)
+
+
+def _not_begun(photo: Photo) -> bool:
+    """Tell whether nothing is made of a photo yet, so that what stands there now takes its place in the row."""
+    restless = photo.state is State.WAITING and photo.resume is State.SETTLED and photo.code == "file.changed"
+    return photo.batch_id is None and (restless or photo.state in _BEFORE_THE_RELAY)
+
+
+def _trouble(photo: Photo) -> dict[str, Any]:
+    """Give the columns in which a photo's trouble stands, to be kept over a step that would forget them."""
+    return {name: getattr(photo, name) for name in ("attempts", "since", "code", "message", "hint")}

@@ -72,3 +72,13 @@ class Teller:
                 "after": photo.after,
             },
         )
+
+
+def say_restless(photo: Photo) -> None:
+    """Tell, once, of a file that changes whenever it is read."""
+    log.warning(
+        "%s of %s changes whenever it is read; it is looked at again after growing pauses, and all others go on"
+        " [file.changed]",
+        shown(photo.path),
+        photo.user,
+    )
