@@ -34,6 +34,11 @@ OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
 SIZE = 40_000
 """Bytes of a photo: more than btrfs keeps beside a name, so that they are written by themselves."""
 MONTH = "2026/11"
+QUIET: dict[str, dict[str, Any]] = {
+    "ext4": {"make": ("-E", "lazy_itable_init=0,lazy_journal_init=0"), "options": "commit=600"},
+    "btrfs": {"options": "commit=600"},
+}
+"""Disks that write nothing by themselves, which would meet the fault in a photo's place on a slow machine."""
 
 
 class FailingDisk:
@@ -73,7 +78,7 @@ class FailingDisk:
 def failing_disk(folder: Path, kind: str) -> Iterator[FailingDisk]:
     with Mount(folder / "backing", folder / "layer") as layer, Disks(folder) as disks:
         disks.images = layer.path
-        yield FailingDisk(layer, disks.give(kind, "disk").point)
+        yield FailingDisk(layer, disks.give(kind, "disk", **QUIET.get(kind, {})).point)
 
 
 @contextmanager
@@ -125,11 +130,11 @@ async def test_what_photoprism_could_not_write_is_not_proved(tmp_path: Path) -> 
             [photo] = await world.deliver("alice", {name: content})
             await world.relay()
             assert disk.has_failed()
-            assert world.photo(photo).code == "disk.error"
+            assert on_the_disk(next(disk.point.rglob("*.jpg"))) != content, "else nothing was tried"
+            assert world.photo(photo).code == "disk.error", world.said()
             for _ in range(4):
                 await world.later(400)
                 await world.relay()
-            assert on_the_disk(next(disk.point.rglob("*.jpg"))) != content, "else nothing was tried"
             assert world.path("alice", name).read_bytes() == content, world.said()
             assert world.photo(photo).code == "archive.broken"
 
