@@ -82,7 +82,8 @@ class Scene:
                 [PROGRAM, "--config", self.config, "run"], stdin=subprocess.DEVNULL, stdout=log, stderr=log
             )
             try:
-                while not self._healthy():
+                # Asked before it runs, each question would be a process that takes the time from its start.
+                while not (self._runs() and self._healthy()):
                     if process.poll() is not None or time.monotonic() - started > patience:
                         raise RuntimeError((self.root / "log").read_text(errors="replace")[-3000:])
                     time.sleep(0.1)
@@ -94,6 +95,9 @@ class Scene:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+    def _runs(self) -> bool:
+        return "running; state in" in (self.root / "log").read_text(errors="replace")
 
     def _healthy(self) -> bool:
         asked: list[str | Path] = [PROGRAM, "--config", self.config, "health"]
