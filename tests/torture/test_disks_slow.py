@@ -18,7 +18,7 @@ from tests.torture.needs import LONG, needs_fuse
 if TYPE_CHECKING:
     from pathlib import Path
 
-SECONDS = 5.0 if LONG else 1.0
+SECONDS = 5.0 if LONG else 0.5
 GRACE = 10.0
 pytestmark = [needs_fuse, pytest.mark.timeout(900)]
 
@@ -47,7 +47,7 @@ def test_a_disk_of_seconds_a_read_keeps_nobody_from_looking_or_stopping(tmp_path
         pid = house.process.pid if house.process else 0
         calls = ["read", "open"] if place == "data" else ["read", "open", "write", "fsync", "rename"]
         rule = disk.fault(calls, path="*.jpg*", seconds=SECONDS)
-        for number in range(12 if LONG else 6):
+        for number in range(12 if LONG else 4):
             house.put(f"{number}.jpg", 10 + number, "bob" if number % 2 else "alice")
         house.page("/api/v1/sweeps", {})
         house.until(lambda: disk.acted(rule) > 2, "something slow", 20)
