@@ -13,7 +13,7 @@ from daemon.clock import iso
 from daemon.ledger.model import Photo, State
 from daemon.nextcloud.homes import is_sample, list_homes
 from daemon.schedule import Schedule, zone_name
-from daemon.text import shown
+from daemon.text import count_in_words, shown
 from daemon.watch.rules import Rules
 from daemon.watch.sweep import Swept
 from daemon.watch.sweep import sweep as look_through
@@ -131,10 +131,10 @@ class Sweeper:
         for path, why in swept.unreadable:
             log.warning("the sweep could not read %s: %s", shown(path), why)
         log.info(
-            "sweep (%s): %d files in %d folders (%d of them listed), %d to relay, %d of them missed by the watcher",
+            "sweep (%s): %s in %s (%d of them listed), %d to relay, %d of them missed by the watcher",
             reason,
-            swept.files,
-            swept.directories,
+            count_in_words(swept.files, "file"),
+            count_in_words(swept.directories, "folder"),
             swept.listed,
             swept.wanted,
             swept.missed,

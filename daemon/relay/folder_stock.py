@@ -26,6 +26,7 @@ from daemon.relay import originals
 from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.batch import home_of
+from daemon.text import count_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -79,7 +80,10 @@ class FolderStock:
         self._ledger.stock.list_add(chunk)
         count = self._ledger.stock.list_end(where)
         if count:
-            log.info("the archive holds %d files that this ledger has not proved in it; they are recognised", count)
+            log.info(
+                "the archive holds %s not proved by this ledger; what is in it is recognised",
+                count_in_words(count, "file"),
+            )
 
     def _where(self, root: str) -> str:
         """Name the folder and the ledger: a copy in the ledger's place, or another disk there, is not the same."""

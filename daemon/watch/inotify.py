@@ -18,7 +18,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from daemon.clock import Clock
-from daemon.text import shown
+from daemon.text import count_in_words, shown
 from daemon.watch import digest as digests
 from daemon.watch.engine import Batch, Engine
 from daemon.watch.library import Flat
@@ -162,7 +162,7 @@ class Watcher:
             self._standing = new
             if new is not None:
                 if new.engine is not None and self._recursive:
-                    log.info("watching %d directories in %d folders", new.engine.directories, len(roots))
+                    log.info("watching %s", count_in_words(new.engine.directories, "folder"))
                 self._alive.add(new)
                 group.start_soon(self._read, new, threads)
             if old is not None:
