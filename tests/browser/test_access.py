@@ -21,7 +21,7 @@ PASSWORD = "a prism bends the light"
 
 def log_in(page: Visit, password: str = PASSWORD) -> None:
     """Type the password, as the log-in asks for it."""
-    page.page.get_by_label("Password").fill(password)
+    page.find("login").get_by_label("Password").fill(password)
     page.button("Log in").click()
 
 

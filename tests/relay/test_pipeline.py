@@ -388,8 +388,10 @@ async def test_a_photo_replaced_while_its_batch_waited_leaves_no_row_behind(worl
     [old] = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(1)})
     async with world.running():
         await world.until(lambda: _waits(world) > 0)
-        world.path("alice", f"{FOLDER}/A.jpg").unlink()
-        [new] = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(2)})
+        path = world.path("alice", f"{FOLDER}/A.jpg")
+        with path.open("rb"):  # held, so that the other file is not given the same inode
+            path.unlink()
+            [new] = await world.deliver("alice", {f"{FOLDER}/A.jpg": shot(2)})
         assert new.id != old.id
         world.pp.traps.clear()
         await world.later(301)

@@ -13,6 +13,7 @@ import pytest
 from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.events import Bus
 from daemon.issues import Issues
+from daemon.relay import photoprism_archive
 from daemon.service import lamps
 from daemon.service.probes import EVERY, Answer, Probe, Space, in_thread, space_of
 from daemon.settings import Settings
@@ -260,7 +261,10 @@ async def test_over_a_world_that_is_well_and_then_is_not(folder_world: World, se
     assert (await lamp(service, "nextcloud"))["state"] == "ok"
 
 
-async def test_photoprism_is_asked_once_however_many_look(make_world: MakeWorld) -> None:
+async def test_photoprism_is_asked_once_however_many_look(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photoprism_archive, "WELL", 0.0)  # not even a moment
     world = await make_world()
     async with service_over(world) as service:
         client = service.now.lamps._archive._client  # type: ignore[attr-defined]

@@ -75,7 +75,10 @@ async def test_only_what_changed_is_given(folder_world: World, service: Service)
 async def test_while_nothing_changes_the_ledger_is_not_asked(folder_world: World, service: Service) -> None:
     world = folder_world
     await service.now.snapshot()
-    await anyio.sleep(0.1)  # the lamps look at the archive, which asks whether the ledger knows anything to be in it
+    # The lamps look at the archive, which asks whether the ledger knows anything to be in it, and lists it.
+    await world.until(lambda: world.ledger.stock.listed() != "")
+    await anyio.sleep(0.1)
+    await service.now.snapshot()
     asked: list[str] = []
     world.ledger._store._connection.set_trace_callback(asked.append)
     for _ in range(5):

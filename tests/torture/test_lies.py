@@ -198,11 +198,28 @@ async def test_stopped_just_after_a_photo_was_found_changed_leaves_no_row_behind
     """What changed while it waited has a row of its own by then; the earlier one once stayed "found" for ever."""
     [first] = await world.deliver("alice", {PATH: shot(1)})
     world.ledger.photos.advance([first.id], State.EXAMINED, world.clock.time)
-    world.put("alice", PATH, shot(2))
-    await world.sweep()
+    with world.path("alice", PATH).open("rb"):  # held, so that the other file is not given the same inode
+        world.path("alice", PATH).unlink()
+        world.put("alice", PATH, shot(2))
+        await world.sweep()
     world.ledger.photos.advance([first.id], State.FOUND, world.clock.time, "it changed")
     await world.restart()
     await world.relay()
     assert (world.photo(first).state, world.photo(first).code) == (State.REFUSED, "file.replaced"), world.said()
+    assert list(world.archived().values()) == [shot(2)]
+    assert world.standing() == {}
+
+
+async def test_stopped_just_after_a_photo_was_written_over_it_goes_on_in_its_row(world: World) -> None:
+    [first] = await world.deliver("alice", {PATH: shot(1)})
+    world.ledger.photos.advance([first.id], State.EXAMINED, world.clock.time)
+    world.put("alice", PATH, shot(2))
+    await world.sweep()
+    world.ledger.photos.advance([first.id], State.FOUND, world.clock.time, "it changed")
+    await world.restart()
+    await world.sweep()
+    await world.relay()
+    assert world.ledger.photos.latest("alice", PATH) == world.photo(first), "no row of its own is left"
+    assert world.photo(first).state is State.DONE, world.said()
     assert list(world.archived().values()) == [shot(2)]
     assert world.standing() == {}

@@ -88,9 +88,6 @@ class TestOrdinary:
         file.chmod(0o640)
         os.link(file, path / "second")
         (path / "link").symlink_to("a/b")
-        with socket.socket(socket.AF_UNIX) as bound:
-            bound.bind(str(path / "socket"))
-        assert (path / "socket").is_socket()
         status = file.stat()
         assert (status.st_mtime_ns, status.st_mode & 0o777, status.st_nlink) == (1_700_000_000_123_456_789, 0o640, 2)
         assert status.st_ino == (path / "second").stat().st_ino == os.lstat(mount.backing / "second").st_ino
@@ -108,6 +105,11 @@ class TestOrdinary:
             os.fsync(held.fileno())
         (path / "a/b").rmdir()
         assert sorted(os.listdir(path)) == ["a", "link"]
+
+    def test_a_socket_where_nothing_is_recorded(self, plain: Mount) -> None:
+        with socket.socket(socket.AF_UNIX) as bound:
+            bound.bind(str(plain.path / "socket"))
+        assert (plain.path / "socket").is_socket()
 
     def test_what_the_program_asks_of_a_disk(self, mount: Mount) -> None:
         path = mount.path
