@@ -21,7 +21,8 @@
 VENV ?= .venv
 PIP = $(VENV)/bin/python -m pip --disable-pip-version-check --quiet
 ARGS ?=
-WORKERS ?= auto
+# Tests wait more than they work: one process more than there are cores takes two thirds of the time.
+WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 
 .DELETE_ON_ERROR:
 .PHONY: help demo test torture soak bench image e2e image-figures screenshots walk audit lock lint types format compat clean
@@ -61,7 +62,7 @@ demo: $(VENV)/.runtime
 	@$(VENV)/bin/photon-relay demo $(ARGS)
 
 # A fault of style does not keep the tests from running; it fails the whole at the end.
-# Tests run in as many processes as there are cores; tests/conftest.py gives those that share something to one of them.
+# Tests run in several processes; tests/conftest.py gives those that share something to one of them.
 test: $(VENV)/.dev
 	@failed=; \
 	$(MAKE) --no-print-directory lint || failed=1; \
