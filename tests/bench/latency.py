@@ -104,7 +104,7 @@ def measure(root: Path, via: str, count: int) -> list[float]:
         for seed in range(count):
             # At another moment of whatever beats inside.
             time.sleep(0.5 + seed * 0.037 % 1.0)
-            taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(days=seed)
+            taken = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(days=seed)
             arrivals.expect()
             uploads.put(scene.data / USER, f"{FOLDER}/IMG_{seed:04}.jpg", samples.jpeg(taken, seed, SIZE), taken)
             quiet = (scene.source / f"IMG_{seed:04}.jpg").stat().st_ctime_ns / 1e9

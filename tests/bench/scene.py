@@ -108,7 +108,8 @@ def make_photos(folder: Path, count: int, size: int) -> int:
     """Write ``count`` different photos of ``size`` bytes, one an hour; give their bytes in all."""
     uploads.make_folders(folder)
     for seed in range(count):
-        taken = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=seed)
+        # Years ago, all of them: a date to come is not believed, and exiftool is asked about each.
+        taken = datetime(2020, 1, 1, tzinfo=UTC) + timedelta(hours=seed)
         path = folder / f"IMG_{seed:05}.jpg"
         path.write_bytes(samples.jpeg(taken, seed, size))
         uploads.touch(path, taken)
