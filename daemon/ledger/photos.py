@@ -69,7 +69,8 @@ class Photos(PhotoMoves):
         found: dict[tuple[str, str], Photo] = {}
         for user, paths in of_user.items():
             for part in parts(paths):
-                newest = f"SELECT MAX(id) FROM photos WHERE user = ? AND path IN ({marks(part)}) GROUP BY path"  # noqa: S608
+                here = f"user = ? AND path IN ({marks(part)})"
+                newest = f"SELECT MAX(id) FROM photos WHERE {here} GROUP BY path"  # noqa: S608  only question marks
                 sql = f"SELECT * FROM photos WHERE id IN ({newest})"  # noqa: S608  only question marks
                 found |= {(user, photo.path): photo for photo in rows.photos(self._store.rows(sql, (user, *part)))}
         return found

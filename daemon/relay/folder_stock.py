@@ -98,8 +98,9 @@ class FolderStock:
         if not unread:
             return {}
         asked = [photo for photo in photos if photo.fingerprint.size in unread]
-        look = _Look(self._current.settings.nextcloud.data, self._current.settings.archive.folder.path, unread)
-        with look:
+        root = self._current.settings.archive.folder.path
+        with Folders(self._current.settings.nextcloud.data) as homes, Folders(root) as folders:
+            look = _Look(root, homes, folders, unread)
             found = await abreast(look.at, asked, threads(self._current.settings, look.root), of_all=concerns_all)
         await anyio.to_thread.run_sync(self._write_down, look)
         outcomes = dict(zip((photo.id for photo in asked), found, strict=True))
@@ -121,21 +122,14 @@ class FolderStock:
 class _Look:
     """One look at what has the sizes of some uploads."""
 
-    def __init__(self, data: str, root: str, unread: dict[int, list[Unread]]) -> None:
+    def __init__(self, root: str, homes: Folders, folders: Folders, unread: dict[int, list[Unread]]) -> None:
         self.root = root
+        self._homes = homes
+        self._folders = folders
         self._unread = unread
-        self._homes = Folders(data)
-        self._folders = Folders(root)
         self.begun: list[Unread] = []
         self.gone: list[Unread] = []
         self.proved: list[tuple[Unread, Content]] = []
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, *_: object) -> None:
-        self._homes.__exit__(None, None, None)
-        self._folders.__exit__(None, None, None)
 
     def at(self, photo: Photo) -> Finding | None:
         """Tell whether one of the files is this photo, and sync it if so."""

@@ -35,9 +35,9 @@ Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
 
 _CANARIES = 64
+"""As many roots are proved at a time; each costs one event."""
 _GATHERED = 0.02
 """Seconds of silence for which a watch waits at least before it tells what it heard."""
-"""As many roots are proved at a time; each costs one event."""
 
 
 @dataclass(eq=False, slots=True)

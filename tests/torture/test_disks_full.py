@@ -54,6 +54,11 @@ def points(most: int, short: list[int], step: int = 1) -> list[int]:
     return list(range(1, most, step)) if LONG else short
 
 
+def until_refused(house: House, disk: Mount, rule: int) -> None:
+    """Wait until the disk has refused a write, or all went before it came to that."""
+    house.until(lambda: disk.acted(rule) or not house.in_place(), "a write refused", 15)
+
+
 @needs_fuse
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("error", FULL if LONG else ["EDQUOT"])
@@ -65,7 +70,7 @@ def test_photoprisms_import_is_full_at_every_write(tmp_path: Path, error: str) -
             rule = disk.fault("growing", errno=error, first=point)
             house.put(f"{point}.jpg", point)
             house.put(f"{point}.mov.jpg", 100 + point)
-            house.until(lambda: disk.acted(rule) or not house.in_place(), "a write refused", 15)  # noqa: B023
+            until_refused(house, disk, rule)
             if not disk.acted(rule):
                 break
             house.until(lambda: str(house.imports) in house.said("disk.full"), "the disk named")
@@ -123,7 +128,7 @@ def test_the_state_folder_is_full_at_every_write(tmp_path: Path, error: str) -> 
             rule = disk.fault("growing", errno=error, first=point)
             for number in range(3):
                 house.put(f"{point}-{number}.jpg", 10 * point + number)
-            house.until(lambda: disk.acted(rule) or not house.in_place(), "a write refused", 15)  # noqa: B023
+            until_refused(house, disk, rule)
             if not disk.acted(rule):
                 break
             house.until_said("ledger.unwritable")

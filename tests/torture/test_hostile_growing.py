@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -18,7 +19,6 @@ from tests.torture.needs import LONG
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
 FOR = 180.0 if LONG else 4.0
 EMPTY = 1_000_000 if LONG else 2_500
@@ -46,15 +46,15 @@ class Restless(threading.Thread):
 def read_so_far(house: House) -> int:
     """Give the bytes that the daemon has asked any disk or memory for (``rchar``)."""
     assert house.process is not None
-    with open(f"/proc/{house.process.pid}/io", encoding="ascii") as file:  # noqa: PTH123
-        return int(file.readline().split()[1])
+    return int(Path(f"/proc/{house.process.pid}/io").read_text("ascii").split()[1])
 
 
 def resident(house: House) -> int:
     """Give the daemon's memory in MiB."""
     assert house.process is not None
-    with open(f"/proc/{house.process.pid}/statm", encoding="ascii") as file:  # noqa: PTH123
-        return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+    return (
+        int(Path(f"/proc/{house.process.pid}/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") >> 20
+    )
 
 
 @pytest.mark.timeout(900)
