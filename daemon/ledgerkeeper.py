@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -12,7 +13,7 @@ import anyio.to_thread
 from daemon.errors import NeedsPerson, RelayError
 from daemon.ledger.copies import back_up, copies
 from daemon.ledger.recovery import losses
-from daemon.ledger.soundness import fault
+from daemon.ledger.soundness import fault, is_damage
 
 if TYPE_CHECKING:
     from daemon.clock import Clock
@@ -63,7 +64,15 @@ class LedgerKeeper:
             if wrong := fault(f"{self._ledger.state}/ledger.db"):
                 self._ledger.found_damaged(wrong)
                 return
-        log.info("the ledger is whole; its copy of today is %s", back_up(self._ledger.state, now))
+        try:
+            path = back_up(self._ledger.state, now)
+        except sqlite3.DatabaseError as error:
+            if not is_damage(error):
+                raise
+            # Damaged since it was looked through.
+            self._ledger.found_damaged(str(error))
+            return
+        log.info("the ledger is whole; its copy of today is %s", path)
 
     def _tell(self, found: list[Loss]) -> None:
         if found:
