@@ -70,7 +70,7 @@ class LedgerKeeper:
             if not is_damage(error):
                 raise
             # Damaged since it was looked through.
-            self._ledger.found_damaged(str(error))
+            self._ledger.found_damaged(f"it cannot be read to its end: {error}")
             return
         log.info("the ledger is whole; its copy of today is %s", path)
 
