@@ -83,7 +83,10 @@ def starts(scene: Scene, directories: int, runs: int) -> tuple[float, float, flo
     for _ in range(runs):
         began = time.time()
         with scene.daemon(patience=300):
+            end = began + 300
             while not (found := _WATCHING.search((scene.root / "log").read_text(errors="replace"))):
+                if time.time() > end:
+                    raise RuntimeError("the program does not say that it watches")
                 time.sleep(0.05)
         whole.append(datetime.fromisoformat(found[1]).timestamp() - began)
         for script, processes, inside in ((_WATCHFILES, rival, theirs), (_ENGINE, None, ours)):
@@ -97,7 +100,7 @@ def starts(scene: Scene, directories: int, runs: int) -> tuple[float, float, flo
     return statistics.median(whole), statistics.median(rival), statistics.median(theirs), statistics.median(ours)
 
 
-_WATCHING = re.compile(r"^(\S+) .*watching [0-9,]+ directories", re.MULTILINE)
+_WATCHING = re.compile(r"^(\S+) .*watching [0-9,]+ folders?$", re.MULTILINE)
 _WATCHFILES = """
 import sys, time
 from watchfiles._rust_notify import RustNotify
