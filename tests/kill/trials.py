@@ -131,9 +131,13 @@ class Trials:
         command: tuple[str, ...] = ("sweep",),
         after: Sequence[tuple[str, ...]] = (("sweep",),),
         again: Callable[[Ran], Plan | None] = lambda _: None,
+        look: Callable[[World], None] = lambda _: None,
         traps: dict[str, Any] | None = None,
     ) -> None:
-        """Try all plans, some at a time; what is wrong afterwards goes into the tally."""
+        """Try all plans, some at a time; what is wrong afterwards goes into the tally.
+
+        ``look`` sees each world right after the kill.
+        """
         send, receive = anyio.create_memory_object_stream[Plan](10_000)
         for plan in plans:
             send.send_nowait(plan)
@@ -142,7 +146,7 @@ class Trials:
         async def one_after_another() -> None:
             async with receive.clone() as mine:
                 async for plan in mine:
-                    found = await self._one(plan, expected, before, command, after, again, traps or {})
+                    found = await self._one(plan, expected, before, command, after, again, look, traps or {})
                     if found:
                         self.tally.faults[str(plan)] = found
 
@@ -159,6 +163,7 @@ class Trials:
         command: tuple[str, ...],
         after: Sequence[tuple[str, ...]],
         again: Callable[[Ran], Plan | None],
+        look: Callable[[World], None],
         traps: dict[str, Any],
     ) -> list[str]:
         found: list[str] = []
@@ -170,6 +175,7 @@ class Trials:
                 self.tally.tried += 1
                 COUNTS.kills += 1
                 found += await self._at_once(world, "right after the kill")
+                await anyio.to_thread.run_sync(look, world)
                 if not ran.killed:
                     self.tally.not_met += 1
                     found += faults_of(ran)

@@ -45,6 +45,8 @@ class Configuration:
     bob: str
     namesakes: bool = False
     """Whether two of one name go into one bin: that takes a second more in every run."""
+    stocked: bool = False
+    """Whether the archive holds some of the photos already, and others that look like them, put there by hand."""
 
     def __str__(self) -> str:
         return f"{self.via}-{self.alice}-{self.bob}"
@@ -70,6 +72,21 @@ def _files() -> tuple[tuple[str, str, bytes], ...]:
         (BOB, "IMG_0001.jpg", samples.jpeg(TAKEN, 4)),
         (BOB, "IMG_0009.jpg", shared),
         (BOB, "Übersee's $(film).mp4", samples.mp4(LATER, 5)),
+    )
+
+
+@cache
+def _stock() -> tuple[tuple[str, bytes], ...]:
+    """Give what stands in a stocked archive: path, bytes."""
+    uploaded = {f"{user}/{path}": content for user, path, content in _files()}
+    photo, film = uploaded[f"{ALICE}/IMG_0001.jpg"], uploaded[f"{BOB}/Übersee's $(film).mp4"]
+    return (
+        ("1999/scan 7.jpg", photo),
+        ("film/copy.mp4", film),
+        # Of a size with them: other at the beginning, which is read, and at the end, for which the whole is.
+        *((f"alike/{number}.jpg", bytes((number,)) + photo[1:]) for number in range(6)),
+        *((f"alike/ends/{number}.mp4", film[:-1] + bytes((number,))) for number in range(4)),
+        ("other/sizes.jpg", samples.jpeg(LATER, 102, 50_000)),
     )
 
 
@@ -139,6 +156,8 @@ class World:
         self._put(self.data / ALICE / "files/Archived" / FOLDER / "IMG_0001.jpg", samples.jpeg(LATER, 100))
         if self.configuration.via == "folder":
             self._put(self.archive / TAKEN_NAME, samples.jpeg(LATER, 101))
+        for path, content in _stock() if self.configuration.stocked else ():
+            self._put(self.archive / path, content)
         for settle in ("0s", "300ms"):
             settings = self._settings() | {"watch": {"settle": settle, "partner": "1s"}}
             (self.desk / f"settle-{settle}.yaml").write_text(yaml.safe_dump(settings, allow_unicode=True))
@@ -198,7 +217,7 @@ class World:
     def missing_now(self) -> set[str]:
         """Give the contents that stand nowhere at this instant, complete and under a name that counts."""
         # A private name in a user's folder counts only where the ledger knows it, in the archive never.
-        known = {os.fsdecode(row["hidden"]) for row in self._rows("SELECT hidden FROM photos WHERE hidden <> x''")}
+        known = {os.fsdecode(row["hidden"]) for row in self.rows("SELECT hidden FROM photos WHERE hidden <> x''")}
         found = {
             content
             for path, content in self.standing()
@@ -207,7 +226,7 @@ class World:
         }
         return self.all - found
 
-    def _rows(self, sql: str) -> list[sqlite3.Row]:
+    def rows(self, sql: str) -> list[sqlite3.Row]:
         ledger = self.state / "ledger.db"
         if not ledger.exists():
             return []
@@ -223,7 +242,7 @@ class World:
     def end(self) -> dict[str, Any]:
         """Tell how all of it stands, as far as it must be the same whatever happened on the way."""
         places = sorted(f"{_nameless(path)} = {content}" for path, content in self.standing())
-        photos = self._rows("SELECT * FROM photos ORDER BY user, path, id")
+        photos = self.rows("SELECT * FROM photos ORDER BY user, path, id")
         # Which of two equal photos is called the duplicate is a matter of who was first; that one is, is not.
         duplicates = Counter(row["blake3"] for row in photos if row["duplicate_of"] is not None)
         known = {
@@ -249,14 +268,18 @@ class World:
                 for row in photos
             ],
             "contents": sorted(
-                (row["blake3"].hex(), os.fsdecode(row["path"])) for row in self._rows("SELECT * FROM contents")
+                (row["blake3"].hex(), os.fsdecode(row["path"])) for row in self.rows("SELECT * FROM contents")
             ),
-            "unfinished batches": [dict(row) for row in self._rows("SELECT * FROM batches WHERE state <> 'ended'")],
-            "jobs": [dict(row) for row in self._rows("SELECT * FROM jobs")],
-            "job photos": [tuple(row) for row in self._rows("SELECT * FROM job_photos")],
+            "listed": sorted(
+                (os.fsdecode(row["path"]), row["size"], (row["head"] or b"").hex())
+                for row in self.rows("SELECT * FROM stock")
+            ),
+            "unfinished batches": [dict(row) for row in self.rows("SELECT * FROM batches WHERE state <> 'ended'")],
+            "jobs": [dict(row) for row in self.rows("SELECT * FROM jobs")],
+            "job photos": [tuple(row) for row in self.rows("SELECT * FROM job_photos")],
             "audit": dict(sorted(Counter(
                 f"{row['user']}/{os.fsdecode(row['path'])}: {row['deed'].partition(' ')[0]}"
-                for row in self._rows("SELECT deed, p.user, p.path FROM audit JOIN photos p ON p.id = photo_id")
+                for row in self.rows("SELECT deed, p.user, p.path FROM audit JOIN photos p ON p.id = photo_id")
             ).items())),
             "known to Nextcloud": known,
             "tags": {
