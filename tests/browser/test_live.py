@@ -189,3 +189,17 @@ def test_no_code_but_its_own_runs_in_the_page(visit: Callable[..., Visit]) -> No
     assert page.faults
     assert all("Content Security Policy" in fault for fault in page.faults)
     page.faults.clear()
+
+
+def test_a_page_whose_modules_did_not_arrive_is_loaded_again_by_itself(visit: Callable[..., Visit]) -> None:
+    page = visit()
+    page.live()
+    page.page.route("**/static/js/dom.js", lambda route: route.abort())
+    page.page.route("**/healthz", lambda route: route.abort())
+    page.page.reload()
+    expect(page.page.locator("#view")).to_contain_text("did not arrive whole")
+    page.page.unroute("**/static/js/dom.js")
+    expect(page.page.locator("#link-words")).to_have_text("Connection lost")
+    page.page.unroute("**/healthz")
+    page.live()
+    page.drawn("now")

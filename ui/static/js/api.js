@@ -52,7 +52,7 @@ function became(data) {
 
 /** Ask the daemon who we are. */
 export async function refreshSession() {
-  became(await call("GET", "/session"));
+  became(await call("GET", "/session", undefined, { patience: 10000 }));
   return session;
 }
 
@@ -70,12 +70,12 @@ export async function logOut() {
 
 /**
  * One call. `body`: a plain object goes as JSON, a string as text/yaml. Options: `headers`, `signal`, `query` (an object;
- * empty values are left out), `raw` (gives `{data, headers, status}` instead of the data).
+ * empty values are left out), `raw` (gives `{data, headers, status}` instead of the data), `patience` (milliseconds).
  */
-export async function call(method, path, body, { headers = {}, signal, query, raw = false, again = false } = {}) {
+export async function call(method, path, body, { headers = {}, signal, query, raw = false, again = false, patience = PATIENCE } = {}) {
   const url = BASE + path + queryString(query);
   const init = { method, headers: { Accept: "application/json", ...headers }, credentials: "same-origin" };
-  init.signal = signal ? AbortSignal.any([signal, AbortSignal.timeout(PATIENCE)]) : AbortSignal.timeout(PATIENCE);
+  init.signal = signal ? AbortSignal.any([signal, AbortSignal.timeout(patience)]) : AbortSignal.timeout(patience);
   if (body !== undefined) {
     const text = typeof body === "string";
     init.body = text ? body : JSON.stringify(body);
@@ -92,7 +92,7 @@ export async function call(method, path, body, { headers = {}, signal, query, ra
   const data = await bodyOf(answer);
   if (data?.error?.code === "session.csrf" && !again) {
     await refreshSession(); // the cookie is another one by now: another tab logged in or out
-    return call(method, path, body, { headers, signal, query, raw, again: true });
+    return call(method, path, body, { headers, signal, query, raw, patience, again: true });
   }
   if (!answer.ok) throw await failure(answer, data, path);
   return raw ? { data, headers: answer.headers, status: answer.status } : data;
