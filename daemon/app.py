@@ -55,6 +55,7 @@ if TYPE_CHECKING:
     from daemon.relay.archive import Archive
     from daemon.settings import Settings
     from daemon.settings_file import Loaded
+    from daemon.watch.early import Early
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +69,16 @@ class App:
     """All parts of one daemon, wired together."""
 
     def __init__(
-        self, settings: Settings, ledger: Ledger, clock: Clock, bus: Bus | None = None, changed: Wake | None = None
+        self,
+        settings: Settings,
+        ledger: Ledger,
+        clock: Clock,
+        bus: Bus | None = None,
+        changed: Wake | None = None,
+        early: Early | None = None,
     ) -> None:
         self.clock = clock
+        self._early = early
         self._behind: tuple[int, Io] = (0, "normal")
         self.current = current = Current(settings, changed)
         self.ledger = ledger
@@ -97,6 +105,7 @@ class App:
             announces_partner=announces_partner,
             homes_seen=self._homes_seen,
             data_seen=self._data_seen,
+            early=early,
         )
         self.pipeline = Pipeline(
             ledger=ledger,
@@ -173,6 +182,8 @@ class App:
 
     async def close(self) -> None:
         """Close what is open to others."""
+        if self._early is not None:
+            self._early.close()
         await self.engine.aclose()
         if self.prism is not None:
             await self.prism.close()

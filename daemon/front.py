@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from daemon.errors import RelayError
     from daemon.service import Service
     from daemon.settings import Settings
+    from daemon.watch.early import Early
 
 log = logging.getLogger(__name__)
 
@@ -29,11 +30,13 @@ ABOUT = "page"
 class Front:
     """Stands between the page, which stays, and the parts, which are built anew when settings want it."""
 
-    def __init__(self, settings: Settings, clock: Clock | None = None) -> None:
+    def __init__(self, settings: Settings, clock: Clock | None = None, early: Early | None = None) -> None:
         self.bus = Bus()
         self.clock = clock or Clock()
         self.changed = Wake()
         """Rings when other settings are in force, and when parts come or go."""
+        self.early = early
+        """A watch that may stand already, until the first parts have taken it."""
         self._settings = settings
         self._app: App | None = None
         self._trouble: RelayError | None = None

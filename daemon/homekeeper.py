@@ -50,12 +50,7 @@ class Homekeeper:
 
     def included(self) -> dict[str, tuple[str, ...]]:
         """Give the folders to watch by user: those who are included and whose home has been listed."""
-        users = self._current.settings.users
-        return {
-            user: users.rules_for(user).folders
-            for user in sorted(self._listed if self.only is None else self._listed & self.only)
-            if users.decision(user) == "include"
-        }
+        return self._current.settings.users.included(self._listed if self.only is None else self._listed & self.only)
 
     async def seen(self, homes: frozenset[str]) -> bool:
         """Take note of who has a home now; tell whether that changes who is watched."""

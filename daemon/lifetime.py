@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from daemon.clock import Clock
     from daemon.ledger.ledger import Ledger
     from daemon.settings import Settings
+    from daemon.watch.early import Early
 
 log = logging.getLogger(__name__)
 
@@ -97,7 +98,8 @@ async def held(state: str, damage: str = "") -> AsyncIterator[Ledger]:
 async def built(settings: Settings, ledger: Ledger, front: Front) -> AsyncIterator[App]:
     """Build all parts over a ledger, and close what they have open to others at the end."""
     know_secrets(settings)
-    app = App(settings, ledger, front.clock, front.bus, front.changed)
+    early, front.early = front.early, None
+    app = App(settings, ledger, front.clock, front.bus, front.changed, early)
     try:
         with front.showing(app):
             yield app
@@ -117,15 +119,17 @@ async def run_daemon(
     loaded: Loaded,
     environ: Mapping[str, str],
     beside: Callable[[Front, Ledger], Coroutine[Any, Any, None]] | None = None,
+    early: Early | None = None,
 ) -> None:
     """Run the daemon until SIGTERM or SIGINT; what is in flight stays resumable.
 
     Settings that parts are built from (PhotoPrism's address, how occ is called) end all parts but the ledger and its
     lock, and build them anew: the same as a restart, which is something all of it is made for.
     A ledger that is found damaged ends all parts too: it is opened anew, which puts its copy in its place.
-    ``beside`` runs beside them for all of that time (the playground's uploads).
+    ``beside`` runs beside them for all of that time (the playground's uploads). ``early`` is a watch that may stand
+    already, for the first set of parts.
     """
-    front = Front(loaded.settings)
+    front = Front(loaded.settings, early=early)
     following: Loaded | None = loaded
     damage = ""
     while following is not None:

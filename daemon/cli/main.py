@@ -73,7 +73,7 @@ def parser() -> argparse.ArgumentParser:
     sweep = add("sweep", "look through all watched folders once and relay what is there", _later("control", "sweep"))
     sweep.add_argument("--dry-run", action="store_true", help="only say what would be done, and why")
     sweep.add_argument("--user", action="append", default=[], metavar="ID", help="only this user (may be repeated)")
-    check = add("check", "look at everything that a start needs", _later("run", "check"))
+    check = add("check", "look at everything that a start needs", _later("check", "check"))
     check.add_argument("--json", action="store_true", help="as JSON")
     status = add("status", "counts by state, the last batch, the next sweep", _later("control", "status"))
     status.add_argument("--json", action="store_true", help="as JSON")

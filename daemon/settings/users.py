@@ -10,7 +10,7 @@ from daemon.settings.base import Section, key
 from daemon.settings.values import Duration, Folder, FolderName, UserId, wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Container
+    from collections.abc import Container, Iterable
 
 After = Literal["trash", "delete", "archive", "tag", "keep"]
 Decision = Literal["include", "exclude", "ask"]
@@ -136,6 +136,10 @@ class Users(Section):
             archived=self.archived if own.archived is None else own.archived,
             tag=self.tag if own.tag is None else own.tag,
         )
+
+    def included(self, homes: Iterable[str]) -> dict[str, tuple[str, ...]]:
+        """Give the folders to watch of those of these users whose photos are relayed."""
+        return {user: self.rules_for(user).folders for user in sorted(homes) if self.decision(user) == "include"}
 
     def decision(self, user: str) -> Decision:
         """Tell whether this user's photos are relayed, left alone, or a person is to be asked; exclusion wins."""

@@ -29,6 +29,8 @@ from daemon.watch.watchdog import Pauses, Watchdog
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
 
+    from daemon.watch.early import Early
+
 log = logging.getLogger(__name__)
 
 Item = Change | Suspicion
@@ -58,7 +60,8 @@ class Watcher:
     ``recursive=False`` watches the directories themselves only, for folders that appear later; then directories that
     come are reported too. A root that holds a directory we may not read is left out and stands in ``refused`` with
     the reason. ``step``: what comes is looked at after twice that many seconds, and as soon as nothing more has come
-    for a tenth of it. ``look``: how often it is checked that the roots are what they were.
+    for a tenth of it. ``look``: how often it is checked that the roots are what they were. ``early``: a watch that may
+    stand already, which is taken over if it is over the roots first asked for.
     """
 
     def __init__(
@@ -70,6 +73,7 @@ class Watcher:
         step: float = 0.5,
         look: float = 5.0,
         limiter: CapacityLimiter | None = None,
+        early: Early | None = None,
     ) -> None:
         self.base = os.path.realpath(base)
         self.failure: str | None = None
@@ -80,6 +84,7 @@ class Watcher:
         self._step = step
         self._look = look
         self._limiter = limiter
+        self._early = early
         self._roots: tuple[str, ...] = ()
         self._standing: _Standing | None = None
         self._wake = anyio.Event()
@@ -161,8 +166,6 @@ class Watcher:
                 return
             self._standing = new
             if new is not None:
-                if new.engine is not None and self._recursive:
-                    log.info("watching %s", count_in_words(new.engine.directories, "folder"))
                 self._alive.add(new)
                 group.start_soon(self._read, new, threads)
             if old is not None:
@@ -189,6 +192,9 @@ class Watcher:
             return None, f"the watch could not be set up: {shown(error.strerror or str(error))}"
 
     def _make(self, roots: tuple[str, ...]) -> _Standing:
+        early, self._early = self._early, None
+        if early is not None and (made := early.take(self.base, roots)) is not None:
+            return _Standing(made.engine, roots, made.identities, {})
         identities = {root: identity(self.base, root) for root in roots}
         refused: dict[str, str] = {}
         while True:
@@ -199,6 +205,8 @@ class Watcher:
                 engine = (
                     Engine(self.base, present) if self._recursive else Flat(self.base, present, rest=4 * self._step)
                 )
+                if self._recursive:
+                    log.info("watching %s", count_in_words(engine.directories, "folder"))
             except PermissionError as error:
                 culprit = below(os.fsdecode(error.filename), present)
                 if culprit is None:

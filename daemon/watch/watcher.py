@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from daemon.watch import sweep as sweeps
+    from daemon.watch.early import Early
     from daemon.watch.model import Sink
     from daemon.watch.users import Folders, Plan
 
@@ -63,6 +64,7 @@ class Watch:
     ``set_folders`` does. ``announces_partner(fd, name)`` reads whether a lone photo in an open folder names a partner;
     it runs in a thread. ``homes_seen`` is called with everybody who has a home, at first and when that changes,
     ``data_seen`` with what keeps the data directory from being looked at, and with ``None`` when it is there again.
+    ``early``: a watch that may stand already.
     """
 
     def __init__(
@@ -77,6 +79,7 @@ class Watch:
         homes_seen: Callable[[frozenset[str]], Awaitable[None]] | None = None,
         data_seen: Callable[[RelayError | None], None] = lambda _: None,
         limiter: CapacityLimiter | None = None,
+        early: Early | None = None,
     ) -> None:
         self._options = options
         self._root = os.path.realpath(root)
@@ -89,7 +92,7 @@ class Watch:
         self._limiter = limiter or CapacityLimiter(4)
         self._rules = self._rules_for({})
         self._ripener = self._new_ripener(options)
-        self._live = self._new_watcher(recursive=True)
+        self._live = self._new_watcher(recursive=True, early=early)
         self._flat = self._new_watcher(recursive=False)
         self._poller = Poller(self._root, clock=self._clock, interval=options.poll_every, limiter=self._limiter)
         self._heard = Heard(options.grace)
@@ -112,7 +115,7 @@ class Watch:
         self._unreadable: tuple[str, ...] = ()
         self._shortage: limits.Shortage | None = None
 
-    def _new_watcher(self, *, recursive: bool) -> Watcher:
+    def _new_watcher(self, *, recursive: bool, early: Early | None = None) -> Watcher:
         return Watcher(
             self._root,
             clock=self._clock,
@@ -120,6 +123,7 @@ class Watch:
             step=self._options.step,
             look=self._options.look,
             limiter=self._limiter,
+            early=early,
         )
 
     def _rules_for(self, folders: Folders) -> Rules:

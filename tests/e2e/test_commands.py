@@ -50,6 +50,14 @@ def test_an_idle_daemon_stops_when_told(world: World, number: signal.Signals) ->
     world.in_order()
 
 
+def test_folders_are_watched_before_the_rest_is_loaded(world: World) -> None:
+    uploads.make_folders(world.data / "alice/files/InstantUpload/2026")
+    world.start(hasty=False)
+    said = [line for line in world.text().splitlines() if "watching" in line or "running" in line]
+    assert ["watching 2 folders" in said[0], "running; state in" in said[1], len(said)] == [True, True, 2], said
+    world.in_order()
+
+
 def test_stopped_in_mid_import_it_goes_on_where_it_was(world: World) -> None:
     world.prism.traps(seconds_per_photo=0.4)
     contents = [put(world, "alice", f"IMG_{n}.jpg", n) for n in range(6)]
