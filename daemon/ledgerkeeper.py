@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import sqlite3
 from contextlib import suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from daemon.errors import NeedsPerson, RelayError
 from daemon.ledger.copies import back_up, copies
 from daemon.ledger.recovery import losses
 from daemon.ledger.soundness import fault, is_damage
+from daemon.ledger.store import DAMAGED
 
 if TYPE_CHECKING:
     from daemon.clock import Clock
@@ -66,7 +66,7 @@ class LedgerKeeper:
                 return
         try:
             path = back_up(self._ledger.state, now)
-        except sqlite3.DatabaseError as error:
+        except DAMAGED as error:
             if not is_damage(error):
                 raise
             # Damaged since it was looked through.
