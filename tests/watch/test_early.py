@@ -1,4 +1,4 @@
-"""The first watch: it hears before anybody reads it, and is taken over only where it is the very watch that is wanted."""
+"""The first watch: it hears before anybody reads it, and is taken over only where it is the one that is wanted."""
 
 from __future__ import annotations
 
