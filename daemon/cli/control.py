@@ -19,6 +19,7 @@ from daemon.lifetime import Locked, answer, opened
 from daemon.logs import set_up
 from daemon.service import status_of
 from daemon.settings_file import load
+from daemon.settings_torn import load_at_start
 from daemon.text import count_in_words, size_in_words
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ STARTS_WITHIN = 30.0
 
 def sweep(arguments: Namespace) -> int:
     """Do one sweep, relay what it finds, and print a summary."""
-    settings = load(arguments.config, os.environ, sweep=True).settings
+    settings = load_at_start(arguments.config, os.environ, sweep=True).settings
     set_up("warning" if sys.stdout.isatty() else settings.log.level, settings.log.format)
     request = {"do": "sweep", "users": arguments.user, "dry_run": arguments.dry_run}
     end = anyio.run(partial(_hand_over_or_do, settings, request, _progress()))

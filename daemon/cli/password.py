@@ -5,18 +5,19 @@ from __future__ import annotations
 import getpass
 import os
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from daemon.errors import NeedsPerson
 from daemon.settings.editing import edit
-from daemon.settings.storing import etag_of, store
+from daemon.settings.storing import etag_of, store, unkept
+from daemon.settings.versions import Versions
 from daemon.settings_file import ensure_default, load, parse, read_bytes
 from daemon.text import shown
 from ui.passwords import MOST_BYTES, hash_password, weakness
 
 if TYPE_CHECKING:
     from argparse import Namespace
-    from pathlib import Path
 
 _KEY = ("ui", "password_hash")
 
@@ -47,7 +48,7 @@ def password(arguments: Namespace) -> int:
         raise found
     hashed = hash_password(new)
     try:
-        _write(path, hashed)
+        _write(path, hashed, Path(loaded.settings.state) / "versions")
     except NeedsPerson as error:
         if error.code != "config.conflict":
             print(f"The hash, to be put into the file by hand:\nui:\n  password_hash: '{hashed}'")
@@ -57,12 +58,14 @@ def password(arguments: Namespace) -> int:
     return 0
 
 
-def _write(path: Path, hashed: str) -> None:
+def _write(path: Path, hashed: str, kept: Path) -> None:
     content = read_bytes(path)
     text = edit(content.decode(), {"ui": {"password_hash": hashed}})
     encoded = text.encode()
     parse(encoded, path, os.environ)
-    store(path, encoded, etag_of(content))
+    # The folder is the daemon's to make: as its owner it must be able to write there.
+    keep = Versions(kept).written_over if kept.is_dir() else unkept
+    store(path, encoded, etag_of(content), keep)
 
 
 def _ask() -> str:

@@ -341,7 +341,7 @@ class Config:
             )
         self._versions.note(content, SAVED_BY_HAND, self._clock.wall())
         try:
-            way = store(self.path, fresh, etag)
+            way = store(self.path, fresh, etag, self._versions.written_over)
         except NeedsPerson as error:
             raise self._conflict() if error.code == "config.conflict" else error from None
         keys = changed_keys(data_of(standing), loaded.document.data)

@@ -8,7 +8,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
@@ -81,12 +82,21 @@ def _unescaped(name: bytes) -> bytes:
     return name
 
 
-def store(path: Path, content: bytes, expected: str) -> Way:
+Keep = Callable[[bytes, bytes], AbstractContextManager[None]]
+"""Keeps the text before and after while the file is written in place (`Versions.written_over`)."""
+
+
+def unkept(_before: bytes, _after: bytes) -> AbstractContextManager[None]:
+    """Keep nothing."""
+    return nullcontext()
+
+
+def store(path: Path, content: bytes, expected: str, keep: Keep = unkept) -> Way:
     """Put ``content`` into the file, if what stands there still has the etag ``expected``. Blocking.
 
     Through a new file beside it, synced and renamed over it, with its mode and owner; in place only where that cannot
-    be. Raises `NeedsPerson` ``config.conflict`` where something else stands there, ``config.read_only`` where it
-    cannot be written.
+    be, and then inside of what ``keep`` gives for the text before and this one. Raises `NeedsPerson`
+    ``config.conflict`` where something else stands there, ``config.read_only`` where it cannot be written.
     """
     target = Path(os.path.realpath(path))
     with _alone(target.parent):
@@ -100,7 +110,8 @@ def store(path: Path, content: bytes, expected: str) -> Way:
             else:
                 return "renamed"
         try:
-            _in_place(target, content, expected)
+            with keep(_expect(target, expected), content):
+                _in_place(target, content, expected)
         except OSError as error:
             raise _unwritable(path, error) from None
         return "in place"
@@ -202,8 +213,8 @@ def _in_place(target: Path, content: bytes, expected: str) -> None:
                 os.ftruncate(descriptor, size)
                 raise
         covered = content + b"\n" * (size - len(content))
-        # Power cut here: the only place where a mixture may be left (no renaming over a mount). The earlier text lies
-        # in the versions by now, and the next start names it and the command that puts it back.
+        # Power cut here: the only place where a mixture may be left (no renaming over a mount). Both texts are kept
+        # beside the versions by now, and the next start knows a mixture of them and puts the earlier one back.
         try:
             _write_at(descriptor, covered, 0)
             os.fsync(descriptor)

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from daemon.errors import ConfigError
+from daemon.errors import ConfigError, NeedsPerson
 from daemon.settings.versions import BY_HAND, Versions
-from daemon.settings_torn import load_at_start
+from daemon.settings_torn import is_mixture, load_at_start
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -58,3 +58,63 @@ def test_where_there_was_nothing_before_nothing_is_missing(tmp_path: Path) -> No
 def test_a_comment_alone_means_the_defaults(file: Path) -> None:
     file.write_bytes(b"# nothing\n")
     assert not load_at_start(file, {"PHOTON_RELAY__STATE": str(file.parent / "the state")}).settings.users.include
+
+
+LATER = b"# mine\nusers: {include: [alex!, bob]}\nstate: 'the state'\n"
+MIXED = LATER[:29] + GOOD[29:] + b"\n" * (len(LATER) - len(GOOD))
+
+
+@pytest.fixture
+def half_written(file: Path) -> Path:
+    with Versions(file.parent / "the state" / "versions").written_over(GOOD, LATER):
+        for name in ("written-over.yaml", "being-written.yaml"):  # what a killed program leaves
+            kept = file.parent / "the state" / "versions" / name
+            (file.parent / name).write_bytes(kept.read_bytes())
+    for name in ("written-over.yaml", "being-written.yaml"):
+        (file.parent / name).rename(file.parent / "the state" / "versions" / name)
+    return file
+
+
+def kept(file: Path) -> set[str]:
+    return {one.name for one in (file.parent / "the state" / "versions").iterdir() if one.name.endswith("n.yaml")}
+
+
+def test_what_was_half_written_in_place_is_put_back_and_told(half_written: Path) -> None:
+    half_written.write_bytes(MIXED)
+    loaded = load_at_start(half_written, {"PHOTON_RELAY__STATE": str(half_written.parent / "the state")})
+    assert half_written.read_bytes() == GOOD
+    assert list(loaded.settings.users.include) == ["alice"]
+    assert "what stood there before was put back" in loaded.warnings[-1]
+    assert not kept(half_written)
+    again = load_at_start(half_written, {"PHOTON_RELAY__STATE": str(half_written.parent / "the state")})
+    assert not any("put back" in line for line in again.warnings)
+
+
+def test_where_it_cannot_be_put_back_it_is_not_used(half_written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(*_: object) -> None:
+        raise NeedsPerson("config.read_only", "it is mounted read-only")
+
+    half_written.write_bytes(MIXED)
+    monkeypatch.setattr("daemon.settings_torn.store", refused)
+    with pytest.raises(ConfigError) as raised:
+        load_at_start(half_written, {"PHOTON_RELAY__STATE": str(half_written.parent / "the state")})
+    assert "could not be put back: it is mounted read-only" in raised.value.faults[-1]
+    assert kept(half_written)
+
+
+@pytest.mark.parametrize("content", [GOOD, LATER, GOOD.replace(b"alice", b"carol"), GOOD[:-20], b"# mine\n"])
+def test_what_is_whole_or_by_hand_is_left_alone(half_written: Path, content: bytes) -> None:
+    half_written.write_bytes(content)
+    loaded = load_at_start(half_written, {"PHOTON_RELAY__STATE": str(half_written.parent / "the state")})
+    assert half_written.read_bytes() == content
+    assert loaded.text.encode() == content
+    assert not kept(half_written)
+
+
+def test_a_mixture_is_told_from_all_else() -> None:
+    before, after = b"a: 1\nb: 1\n", b"a: 2\nb: 2\nc: 2\n"
+    room = len(after) - len(before)
+    for mixture in (b"a: 2\nb: 1\n" + b"\n" * room, before + bytes(room), after[:7] + before[7:] + bytes(room)):
+        assert is_mixture(mixture, before, after), mixture
+    for whole in (before, after, before + b"\n" * room, b"a: 3\nb: 1\n", after[:6], after + b"d: 1\n"):
+        assert not is_mixture(whole, before, after), whole
