@@ -20,7 +20,7 @@ from daemon.files.opening import file_below
 from daemon.files.placing import copy_into
 from daemon.files.publishing import set_mode
 from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
-from daemon.relay import batch_folder, originals
+from daemon.relay import batch_folder, originals, torn
 from daemon.relay.abreast import threads
 from daemon.relay.archive import Finding, Verdict
 from daemon.relay.photoprism_proof import PhotoPrismProof, sha1_of
@@ -133,6 +133,18 @@ class PhotoPrismArchive:
         await anyio.to_thread.run_sync(again)
         places = assign(groups)
         await anyio.to_thread.run_sync(self._intend, places)
+        trouble = await self._copy(batch, groups, places, companions)
+        await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
+        return trouble
+
+    async def _copy(
+        self,
+        batch: Batch,
+        groups: Sequence[Sequence[Photo]],
+        places: dict[int, tuple[str, str]],
+        companions: dict[int, list[Photo]],
+    ) -> dict[int, RelayError]:
+        """Copy groups, with what is archived of them already, into a batch's hidden folder."""
         fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
         missing = {identity for identity, content in fetched.items() if content is None}
 
@@ -145,9 +157,7 @@ class PhotoPrismArchive:
         data = self._current.settings.nextcloud.data
         into = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras)
         fill = partial(into, threads(self._current.settings, self._import), self._under_way)
-        trouble = await anyio.to_thread.run_sync(fill)
-        await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
-        return trouble
+        return await anyio.to_thread.run_sync(fill)
 
     def _intend(self, places: dict[int, tuple[str, str]]) -> None:
         self._ledger.photos.put_each({one: {"place": f"{folder}/{name}"} for one, (folder, name) in places.items()})
@@ -183,6 +193,8 @@ class PhotoPrismArchive:
         (its ``internal/photoprism/import.go``, ``Start``).
         """
         before = await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
+        if before and batch.imports:
+            before = await self._mend(batch, photos, before)
         if not before:
             return
         self._heard.begin(progress)
@@ -209,6 +221,27 @@ class PhotoPrismArchive:
                 hint="if this lasts, see that the import folder mounted here is the one PhotoPrism has",
                 retry_after=5.0,
             )
+
+    async def _mend(self, batch: Batch, photos: Sequence[Photo], lying: list[str]) -> list[str]:
+        """Complete the groups that an import before this one has torn; give what lies in the batch folder then.
+
+        It may still be going on (we died, or a proxy gave it up): then all that is put back is thrown away as known.
+        """
+        find = partial(torn.torn, self._ledger, photos, set(lying))
+        groups, companions = await anyio.to_thread.run_sync(find)
+        if not groups:
+            return lying
+        log.info("batch %s: %d groups were taken in by halves; they are put together again", batch.name, len(groups))
+        places = {
+            photo.id: (folder, name)
+            for group in groups
+            for photo in group
+            for folder, _, name in [photo.place.partition("/")]
+        }
+        # Where an original has changed meanwhile, the rest of its group goes alone.
+        await self._copy(batch, groups, places, companions)
+        await anyio.to_thread.run_sync(torn.put_back, self._import, batch.name)
+        return await anyio.to_thread.run_sync(batch_folder.remaining, self._import, batch.name)
 
     def _imports(self, batch: Batch, photos: Sequence[Photo]) -> list[tuple[str, list[str]]]:
         """Give the import calls: one for the batch, or one for each subfolder where albums are named after users."""

@@ -20,6 +20,7 @@ from daemon.relay import originals
 from daemon.relay.abreast import together
 from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.batch import groups_of
+from daemon.relay.partners import companions
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -115,6 +116,16 @@ class PhotoPrismProof:
         for photo in group:
             if photo.role == "side":
                 findings[photo.id] = await self._of_side(photo, [findings[main.id] for main in mains])
+        if thorough and not self.root:
+            absent = [photo for photo in mains if findings[photo.id].verdict is Verdict.ABSENT and not photo.indexings]
+            known = [finding.path for finding in findings.values() if finding.verdict is Verdict.PROVED]
+            if absent and not known:
+                beside = await anyio.to_thread.run_sync(companions, self._ledger, group)
+                known = [photo.archived_as for photo in beside]
+            if known:
+                # PhotoPrism moves what comes beside a photo that it has, but does not index it (import_worker.go:120).
+                # It cannot be seen from here, so it is asked once to look there, before anything is brought again.
+                findings |= {photo.id: Finding(Verdict.UNINDEXED, known[0]) for photo in absent}
         return findings
 
     async def _hide(self, groups: Sequence[Sequence[Photo]], found: list[dict[int, Finding] | RelayError]) -> None:

@@ -15,7 +15,7 @@ import pytest
 
 from tests.kill.killer import Plan, Point
 from tests.kill.trials import ALL, SEED, chosen
-from tests.kill.world import Configuration
+from tests.kill.world import Configuration, differences
 from tests.torture.needs import LONG, many
 
 if TYPE_CHECKING:
@@ -123,6 +123,25 @@ async def test_killed_while_photoprism_imports(trials: Make) -> None:
     asked = next(point for point in points if point.site == "POST /import/*")
     plans = [Plan(asked, "during", late) for late in (0.01, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5)]
     await tried.kill(plans, expected, traps={"seconds_per_photo": 0.08})
+    assert not tried.tally.faults, tried.tally.said()
+
+
+@pytest.mark.parametrize("last", ["IMG_0002.HEIC", "IMG_0002.MOV"] if LONG else ["IMG_0002.HEIC"])
+async def test_killed_while_it_puts_a_torn_live_photo_together(last: str, trials: Make) -> None:
+    """PhotoPrism has restarted in its middle; whoever is killed then ends as if nobody had been."""
+    tried = trials(PHOTOPRISM[0])
+    torn = {"crash_at": [last]}
+    expected, _ = await tried.undisturbed()
+    end, points = await tried.undisturbed(traps=torn)
+    assert differences(expected, end) == []
+    [put_back, *_] = [
+        number
+        for number, point in enumerate(points)
+        if point.kind == "renameat2" and point.site.startswith("import/.photon-relay-*/")
+    ]
+    plans = [Plan(points[put_back], "before"), Plan(points[put_back], "after")]
+    around = points[max(0, put_back - 40) : put_back + 40]
+    await tried.kill([*plans, *(chosen(around, others=8, most=60) if LONG else ())], expected, traps=torn)
     assert not tried.tally.faults, tried.tally.said()
 
 

@@ -316,22 +316,6 @@ def _nameless(path: str) -> str:
     return re.sub(r"\.d\d+$", "", path) if "/files_trashbin/" in path else path
 
 
-def as_photoprism_names_it(end: Any) -> Any:
-    """Give how a world ended, without the part of a name that PhotoPrism makes of the bytes, and whose duplicate it is.
-
-    A group of which PhotoPrism has taken in a part when it is cut short, it takes in as two: the rest gets a name of
-    its own, and what was taken in is found as known already.
-    """
-    if isinstance(end, str):
-        return re.sub(r"(\d{8}_\d{6})_[0-9A-F]{8}(?=\.)", r"\1_*", end)
-    if isinstance(end, dict):
-        found = {as_photoprism_names_it(key): as_photoprism_names_it(value) for key, value in end.items()}
-        return found | {"photos": sorted((*row[:3], *row[4:]) for row in found["photos"])} if "photos" in end else found
-    if isinstance(end, list):
-        return sorted(map(as_photoprism_names_it, end), key=str)
-    return tuple(map(as_photoprism_names_it, end)) if isinstance(end, tuple) else end
-
-
 def differences(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
     """Say what of one world's end is not as in another's."""
     said = []

@@ -255,6 +255,9 @@ class Library:
             if self._moved >= self.traps.crash_after:
                 self.traps.crash_after = None
                 raise CrashedError
+        if _any(name, self.traps.crash_at):
+            self.traps.crash_at = []
+            raise CrashedError
         return True
 
     def _copy_over(self, source: str, target: str) -> None:

@@ -24,6 +24,8 @@ class Traps:
     """A proxy answers 504 after so many seconds; the import goes on."""
     crash_after: int | None = None
     """The process "restarts" when so many files were moved: connections drop, what was just moved is not indexed."""
+    crash_at: list[str] = field(default_factory=list)
+    """The same, once, when a file of such a name was moved."""
     unindexed: list[str] = field(default_factory=list)
     """Moved, but no row is made."""
     never_indexed: list[str] = field(default_factory=list)

@@ -24,6 +24,7 @@ _W = "tests/photoprism/test_progress.py::"
 _C = "tests/relay/test_confirm.py::"
 _L = "tests/torture/test_lies.py::"
 _U = "tests/torture/test_lies_users.py::"
+_G = "tests/relay/test_torn.py::"
 _E = "tests/e2e/test_photoprism_traps.py::"
 _N = "tests/e2e/test_nextcloud_traps.py::"
 _O = "tests/nextcloud/test_occ.py::"
@@ -43,6 +44,7 @@ TRAPS = (
     Trap("P09", "refused, hanging, 5xx, a page of somebody else, cut connections", "outage", _P + "test_outages"),
     Trap("P10", "the same through the whole program", "outage", _E + "test_photoprism_gone_for_long"),
     Trap("P11", "it restarts in mid-import", "crash_after", _E + "test_a_restart_of_photoprism_in_mid_import"),
+    Trap("P28", "it restarts in the middle of a Live Photo", "crash_at", _G + "test_photoprism_restarts_in_the_middle_of_a_group"),
     Trap("P12", "429, with how long to wait", "throttle", _P + "test_429"),
     Trap("P13", "its limiter turns the right token away", "", _P + "test_an_empty_limiter_turns_the_right_token_away"),
     Trap("P14", "a token without a user, scope or role", "", _P + "test_probe_tells_wrong_token_scope_role_and_user_apart"),

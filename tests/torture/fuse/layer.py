@@ -7,6 +7,7 @@ import signal
 import threading
 from contextlib import contextmanager, suppress
 from errno import EIO
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,14 +36,14 @@ class Power:
         self.is_cut = False
         self.audit: Audit | None = None
         self._disk = disk
-        self._at: int | None = None
+        self._left: int | None = None
+        self._path = "*"
         self._kill = ""
 
-    def cut(self, at: int | None = None, kill: str | None = None) -> None:
-        """Take the power away, now or at a call to come; the processes named in the file ``kill`` die with it."""
+    def cut(self, at: int | None = None, kill: str | None = None, path: str = "*") -> None:
+        """Take the power away, now or at the ``at``-th call to come on such a path; ``kill`` names who dies with it."""
         with self.lock:
-            self._kill = kill or ""
-            self._at = None if at is None else self.points + at
+            self._kill, self._path, self._left = kill or "", path, at
             if at is None:
                 self._go()
 
@@ -52,7 +53,7 @@ class Power:
             if not self.is_cut or not isinstance(self._disk, Recording):
                 raise ValueError("the power is not away, or nothing was recorded")
             found = self._disk.restore(seed, how)
-            self.is_cut, self._at, self.points = False, None, 0
+            self.is_cut, self._left, self.points = False, None, 0
             return found
 
     def settle(self) -> None:
@@ -80,15 +81,17 @@ class Power:
         if self.is_cut:
             raise OSError(EIO, "the power is away")
 
-    def meet(self) -> None:
+    def meet(self, path: str | None) -> None:
         """Count a point, and perhaps end at it."""
         self.need()
         self.points += 1
         if self.audit is not None:
             self.audit.look(self.points)
-        if self._at is not None and self.points >= self._at:
-            self._go()
-            self.need()
+        if self._left is not None and fnmatchcase(path or "", self._path):
+            self._left -= 1
+            if self._left <= 0:
+                self._go()
+                self.need()
 
     def _go(self) -> None:
         self.is_cut = True
@@ -121,7 +124,7 @@ class Layer(Operations):  # type: ignore[misc]
     def _change(self, call: str, *paths: str | None) -> Iterator[None]:
         self.faults.meet(call, *paths)
         with self.power.lock:
-            self.power.meet()
+            self.power.meet(paths[0] if paths else None)
             yield
 
     # -- looking ------------------------------------------------------------------------------------------------

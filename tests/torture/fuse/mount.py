@@ -110,12 +110,14 @@ class Mount:
         """Let all that stands here count as durable, and counting begin anew."""
         self._ask("settle")
 
-    def cut(self, at: int | None = None, kill: Path | None = None) -> None:
+    def cut(self, at: int | None = None, kill: Path | None = None, path: str = "*") -> None:
         """Cut the power now, or instead of the ``at``-th changing or syncing call from now on (counted from 1).
 
-        From then on every call answers ``EIO``. ``kill`` is a file with the numbers of the processes that die with it.
+        Counted are calls whose (first) path below the mount is like ``path``, a shell pattern in which ``*`` meets
+        slashes too. From then on every call answers ``EIO``. ``kill`` is a file with the numbers of the processes that
+        die with it.
         """
-        self._ask("cut", at=at, kill=None if kill is None else str(kill))
+        self._ask("cut", at=at, kill=None if kill is None else str(kill), path=path)
 
     def is_cut(self) -> bool:
         """Tell whether the power is away."""

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.kill.trials import SEED
-from tests.kill.world import Configuration, as_photoprism_names_it, differences
+from tests.kill.world import Configuration
 from tests.torture.needs import LONG, many, needs_fuse
 from tests.torture.power.cuts import AT_THE_END, SWEEP
 
@@ -79,12 +79,15 @@ async def test_photoprism_copies_between_its_disks_and_syncs_nothing(trials: Mak
     assert not tried.tally.faults, tried.tally.said()
 
 
-def test_only_what_photoprism_names_by_itself_is_left_out_of_a_comparison() -> None:
-    def end(name: str, content: str, state: str) -> dict[str, object]:
-        path = f"2026/05/20260517_140320_{name}.mov"
-        return {"places": [f"archive/{path} = {content}"], "photos": [("alice", "a.mov", state, 1, "trash", path)]}
-
-    expected = as_photoprism_names_it(end("56882163", "50ed", "done"))
-    assert differences(expected, as_photoprism_names_it(end("DE5F88EA", "50ed", "done"))) == []
-    assert len(differences(expected, as_photoprism_names_it(end("DE5F88EA", "51ed", "done")))) == 2
-    assert len(differences(expected, as_photoprism_names_it(end("DE5F88EA", "50ed", "held")))) == 2
+@pytest.mark.parametrize("ledger_too", [True, False] if LONG else [True])
+@pytest.mark.parametrize("exdev", [False, True] if LONG else [False])
+@pytest.mark.parametrize("configuration", CONFIGURATIONS[2:] if LONG else CONFIGURATIONS[2:3], ids=str)
+async def test_cut_in_the_middle_of_an_import(
+    configuration: Configuration, exdev: bool, ledger_too: bool, trials: Make
+) -> None:
+    """What PhotoPrism had taken in of a Live Photo and what it had not become one thing all the same."""
+    tried = trials(configuration, ledger_too=ledger_too, traps={"exdev": exdev})
+    expected, _ = await tried.undisturbed()
+    await tried.cut(tried.in_imports(many(4, 100)), expected)
+    assert not tried.tally.faults, tried.tally.said()
+    assert tried.tally.torn > tried.tally.tried // 2, str(tried.tally)
