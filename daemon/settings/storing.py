@@ -222,7 +222,9 @@ def _in_place(target: Path, content: bytes, expected: str) -> None:
             # A disk that writes elsewhere than it read (btrfs) wants room for that too; mostly there is enough for one.
             with suppress(OSError):
                 _write_at(descriptor, before, 0)
+            with suppress(OSError):
                 os.ftruncate(descriptor, size)
+            with suppress(OSError):
                 os.fsync(descriptor)
             raise
         os.ftruncate(descriptor, len(content))

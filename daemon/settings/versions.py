@@ -107,10 +107,9 @@ class Versions:
             put_private(self._folder / _AFTER, after)
         except OSError as error:
             raise _not_kept(error) from None
-        try:
-            yield
-        finally:
-            self.written()
+        # Where the writing fails, what stands there is not sure either: the next start looks.
+        yield
+        self.written()
 
     def written(self) -> None:
         """Forget what `written_over` kept."""

@@ -66,12 +66,10 @@ MIXED = LATER[:29] + GOOD[29:] + b"\n" * (len(LATER) - len(GOOD))
 
 @pytest.fixture
 def half_written(file: Path) -> Path:
-    with Versions(file.parent / "the state" / "versions").written_over(GOOD, LATER):
-        for name in ("written-over.yaml", "being-written.yaml"):  # what a killed program leaves
-            kept = file.parent / "the state" / "versions" / name
-            (file.parent / name).write_bytes(kept.read_bytes())
-    for name in ("written-over.yaml", "being-written.yaml"):
-        (file.parent / name).rename(file.parent / "the state" / "versions" / name)
+    """Give a file that is still the old one, with what a save that did not come to its end has kept."""
+    kept = Versions(file.parent / "the state" / "versions").written_over(GOOD, LATER)
+    with pytest.raises(OSError, match="the disk"), kept:
+        raise OSError("the disk")
     return file
 
 

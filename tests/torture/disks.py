@@ -125,6 +125,16 @@ class Disks:
         """Show one folder at another place too, as a mount of its own: no rename leads from one to the other."""
         point = self.folder / name
         point.mkdir(parents=True, exist_ok=True)
+        return self._bind(source, point)
+
+    def bind_file(self, source: Path, name: str) -> Path:
+        """Show one file at another place too: a mount of its own, over which nothing can be renamed."""
+        point = self.folder / name
+        point.parent.mkdir(parents=True, exist_ok=True)
+        point.touch()
+        return self._bind(source, point)
+
+    def _bind(self, source: Path, point: Path) -> Path:
         done = _run("mount", "--bind", str(source), str(point))
         if done.returncode:
             pytest.skip(f"bind mounts are refused: {done.stderr.strip()}")

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.e2e.world import digest
 from tests.torture.disks import Disks, fill
 from tests.torture.fuse.mount import Mount
-from tests.torture.house import House
+from tests.torture.house import FOLDER, House
 from tests.torture.needs import LONG, needs_fuse
 
 if TYPE_CHECKING:
@@ -86,12 +87,85 @@ def test_photoprisms_import_is_full_at_every_write(tmp_path: Path, error: str) -
 
 @needs_fuse
 @pytest.mark.timeout(1200)
+@pytest.mark.parametrize("error", FULL if LONG else ["EDQUOT"])
+def test_originals_are_set_aside_on_a_disk_that_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+    """The folder for them lies on another disk: they are copied there, and gone from the watched one only then."""
+    with (
+        Mount(tmp_path / "back", tmp_path / "data/alice/files/Archived") as disk,
+        House(tmp_path, after="archive") as house,
+    ):
+        aside = disk.path / FOLDER
+        house.start()
+        for point in points(MOST, [2]):
+            rule = disk.fault("growing", errno=error, first=point)
+            house.put(f"{point}/a.jpg", point)
+            house.put(f"{point}/b.jpg", 100 + point, size=300_000)
+            until_refused(house, disk, rule)
+            if not disk.acted(rule):
+                break
+            house.until(lambda: str(disk.path) in house.said("disk.full"), "the disk named")
+            standing = {*house.in_place().values(), *visible(aside)}
+            assert standing == set(house.given), "each stands in one of the two folders, whole"
+            disk.clear()
+            house.until_relayed()
+            assert visible(aside) == sorted(house.given)
+        else:
+            assert not LONG, "no write came through"
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+def visible(folder: Path) -> list[str]:
+    """Give the BLAKE3 of each photo below a folder that has a name of its own."""
+    photos = [path for path in folder.rglob("*.jpg") if not path.name.startswith(".")]
+    return sorted(digest(path.read_bytes()) for path in photos)
+
+
+@needs_fuse
+@pytest.mark.timeout(1200)
 @pytest.mark.parametrize("error", FULL if LONG else ["ENOSPC"])
-def test_settings_are_saved_on_a_disk_that_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+def test_photos_are_put_back_on_a_disk_that_is_full_at_every_write(tmp_path: Path, error: str) -> None:
+    """Whoever asks is told why, nothing is left of the try, and the next one brings the photo."""
+    with House(tmp_path) as house:
+        house.put("Trip/a.jpg", 1, size=300_000)
+        house.start()
+        house.until_relayed()
+        with Mount(tmp_path / "back", house.home() / "Trip") as disk:
+            restore = f"/api/v1/photos/{house.photo('a.jpg')['id']}/restore"
+            for point in points(MOST, [1, 2]):
+                rule = disk.fault("growing", errno=error, first=point)
+                status, answer = house.ask(restore, {})
+                if not disk.acted(rule):
+                    break
+                assert answer["error"]["code"] == "disk.full", answer
+                assert str(disk.path) in answer["error"]["message"]
+                assert list((tmp_path / "back").iterdir()) == []
+                assert house.photo("a.jpg")["state"] == "done"
+                disk.clear()
+            else:
+                assert not LONG, "no write came through"
+                disk.clear()
+                status, answer = house.ask(restore, {})
+            assert status == 200, answer
+            assert visible(disk.path) == sorted(house.given)
+            assert house.stop() == 0
+            house.well_spoken()
+
+
+@needs_fuse
+@pytest.mark.timeout(1200)
+@pytest.mark.parametrize("alone", [False, True], ids=["folder", "file alone"])
+@pytest.mark.parametrize("error", FULL if LONG else ["ENOSPC"])
+def test_settings_are_saved_on_a_disk_that_is_full_at_every_write(
+    tmp_path: Path, disks: Disks, error: str, alone: bool
+) -> None:
     """The page says why, the file is the old one to the byte, nothing is left beside it, and the old rules hold."""
     with Mount(tmp_path / "back", tmp_path / "config") as disk, House(tmp_path) as house:
         house.config = tmp_path / "config/photon-relay.yaml"
         house.configure(watch={"settle": "300ms"})
+        if alone:  # it is written in place then
+            house.config = disks.bind_file(house.config, "mounted/photon-relay.yaml")
         house.start()
         for point in points(MOST, [1, 2]):
             before = house.config.read_bytes()
