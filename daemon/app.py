@@ -83,7 +83,9 @@ class App:
         self.current = current = Current(settings, changed)
         self.ledger = ledger
         self.bus = bus or Bus()
-        self.wake = Wake()
+        self.arrivals = Wake()
+        """Rings for the loop of batches alone: of a new photo the others have nothing to do yet."""
+        self.wake = Wake(self.arrivals)
         self.issues = Issues(self.bus, clock)
         self.supervisor = Supervisor(self.issues, clock, in_words)
         self.engine = Engine()
@@ -95,7 +97,7 @@ class App:
         self.restore = Restore(ledger, current, self.archive, clock)
         self.refresh = Refresh(ledger, current, self.archive, self.occ, self.issues, clock)
         self.homekeeper = Homekeeper(ledger, current, self.issues, self.bus, clock)
-        self.intake = Intake(ledger, current, self.bus, self.wake, clock)
+        self.intake = Intake(ledger, current, self.bus, self.wake, clock, self.arrivals)
         self.watch = Watch(
             watch_options(settings),
             settings.nextcloud.data,
@@ -120,6 +122,7 @@ class App:
             bus=self.bus,
             clock=clock,
             wake=self.wake,
+            arrivals=self.arrivals,
             look_again=self._look_again,
             under_way=self.under_way,
             inspection=Inspection(inspectors(ledger, current, clock), ledger, self.issues, self.bus, clock),

@@ -6,10 +6,14 @@ import anyio
 
 
 class Wake:
-    """A bell with a counter: who has seen the count before looking for work cannot miss a ring after it."""
+    """A bell with a counter: who has seen the count before looking for work cannot miss a ring after it.
 
-    def __init__(self) -> None:
+    With it ring the bells ``also``: whoever has work of one kind only listens to a bell of its own.
+    """
+
+    def __init__(self, *also: Wake) -> None:
         self.count = 0
+        self._also = also
         self._event = anyio.Event()
 
     def set(self) -> None:
@@ -17,6 +21,8 @@ class Wake:
         self.count += 1
         self._event.set()
         self._event = anyio.Event()
+        for bell in self._also:
+            bell.set()
 
     async def wait(self, seen: int, seconds: float) -> None:
         """Return when the bell has rung since ``seen``, at the latest after ``seconds``."""

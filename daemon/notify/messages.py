@@ -106,8 +106,9 @@ class Messages:
                 await bell.wait(seen, math.inf)
                 continue
             taken = [heard.popleft() for _ in range(min(len(heard), AT_ONCE))]
-            await anyio.to_thread.run_sync(self._teller.take, taken)
-            self._wake.set()
+            if self._teller.listens:
+                await anyio.to_thread.run_sync(self._teller.take, taken)
+                self._wake.set()
 
     async def _keep_couriers(self) -> None:
         """Have a courier for each channel that the settings name, and none else."""

@@ -61,9 +61,14 @@ class Teller:
         """Tell whether messages go anywhere."""
         return bool(self._ntfy.url and self._ntfy.topic)
 
+    @property
+    def listens(self) -> bool:
+        """Tell whether anybody is to be told anything."""
+        return self.on or bool(self._current.settings.hooks)
+
     def take(self, events: Iterable[Event]) -> None:
         """Write down what is to be told of these events, all of it or nothing."""
-        if not self.on and not self._current.settings.hooks:
+        if not self.listens:
             return
         with self._ledger.write():
             for event in events:

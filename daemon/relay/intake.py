@@ -39,13 +39,19 @@ _STAYS = frozenset({"keep", "tag"})
 
 
 class Intake:
-    """The watch's sink: decides what is new, and enters it."""
+    """The watch's sink: decides what is new, and enters it.
 
-    def __init__(self, ledger: Ledger, current: Current, bus: Bus, wake: Wake, clock: Clock) -> None:
+    ``arrivals`` is rung for what has settled, of which whoever listens to ``wake`` (the default) need not know.
+    """
+
+    def __init__(
+        self, ledger: Ledger, current: Current, bus: Bus, wake: Wake, clock: Clock, arrivals: Wake | None = None
+    ) -> None:
         self._ledger = ledger
         self._current = current
         self._bus = bus
         self._wake = wake
+        self._arrivals = wake if arrivals is None else arrivals
         self._clock = clock
 
     async def found(self, files: list[Found]) -> set[tuple[str, str]]:
@@ -126,7 +132,7 @@ class Intake:
         ready = await anyio.to_thread.run_sync(self._settled, groups)
         if ready:
             self._bus.tell("photos.settled", count=ready)
-            self._wake.set()
+            self._arrivals.set()
 
     def _settled(self, groups: Sequence[SettledGroup]) -> int:
         """Move groups' files to ``settled``, each as one group; give how many."""
@@ -188,6 +194,8 @@ class Intake:
         """Note that the watch may have missed something; it looks for itself."""
         log.info("the watch may have missed something (%s); it looks again", reason)
         self._bus.tell("watch.suspicion", reason=reason)
+        # The clock may have jumped, or the machine have slept: what was due in an hour may be due now.
+        self._wake.set()
 
 
 def _not_begun(photo: Photo) -> bool:

@@ -52,8 +52,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-IDLE = 30.0
-"""Seconds after which a loop without work looks at the ledger all the same."""
+IDLE = 300.0
+"""Seconds after which a loop without work looks at the ledger all the same; whatever makes work wakes it."""
 
 
 class Pipeline:
@@ -75,6 +75,7 @@ class Pipeline:
         clock: Clock,
         wake: Wake,
         look_again: LookAgain,
+        arrivals: Wake | None = None,
         under_way: UnderWay | None = None,
         inspection: Inspection | None = None,
     ) -> None:
@@ -89,6 +90,8 @@ class Pipeline:
         self._bus = bus
         self._clock = clock
         self._wake = wake
+        # Also rung for what has only settled, which concerns no other loop.
+        self._arrivals = wake if arrivals is None else arrivals
         self.under_way = under_way or UnderWay(clock)
         self.paused = False
         self._proving = False
@@ -133,11 +136,11 @@ class Pipeline:
     async def batches(self) -> None:
         """Form batches of what is settled and take them as far as the proof, for ever."""
         async with anyio.create_task_group() as beside:
-            self._ahead = Ahead(beside, self._wake, self._prepare)
+            self._ahead = Ahead(beside, self._arrivals, self._prepare)
             while True:
-                seen = self._wake.count
+                seen = self._arrivals.count
                 if self.paused or not await self._round():
-                    await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
+                    await self._arrivals.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
     def recover(self) -> None:
         """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""

@@ -17,8 +17,10 @@ if TYPE_CHECKING:
     from daemon.relay.telling import Teller
     from daemon.wake import Wake
 
-IDLE = 30.0
-"""Seconds after which it looks without being woken, and for which it waits at most for folders to come to rest."""
+IDLE = 300.0
+"""Seconds after which it looks without being woken."""
+RESTLESS = 30.0
+"""Seconds for which it waits at most for folders to come to rest."""
 
 
 class Refreshes:
@@ -39,7 +41,7 @@ class Refreshes:
         waited = 0.0
         while True:
             seen = self._wake.count
-            if self._busy() and waited < IDLE:
+            if self._busy() and waited < RESTLESS:
                 # One scan of a folder when all its files have come or gone, not one for each file.
                 waited += 0.25
                 await self._clock.sleep(0.25)

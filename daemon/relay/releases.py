@@ -32,8 +32,8 @@ log = logging.getLogger(__name__)
 
 AT_ONCE = CHUNK
 """Photos asked of the ledger at a time."""
-IDLE = 30.0
-"""Seconds after which a loop without work looks at the ledger all the same."""
+IDLE = 300.0
+"""Seconds after which a loop without work looks at the ledger all the same; whatever makes work wakes it."""
 
 
 class Releases:

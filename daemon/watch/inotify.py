@@ -1,8 +1,8 @@
 """A watch over directories by inotify that loses nothing in silence.
 
 Every sign that something may have been missed comes out as a ``Suspicion``, and whoever gets one lists the folders: an
-overflowing queue, a refused watch, a root that is another directory now, a clock that jumped. A watch over other roots
-stands before the old one is ended, and the old one is read to its end.
+overflowing queue, a refused watch, a root that is another directory now. A watch over other roots stands before the old
+one is ended, and the old one is read to its end.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from daemon.watch.engine import Batch, Engine
 from daemon.watch.library import Flat
 from daemon.watch.model import Change, Suspicion, below
 from daemon.watch.tree import identity
-from daemon.watch.watchdog import Pauses, Watchdog
+from daemon.watch.watchdog import Pauses
 
 if TYPE_CHECKING:
     from anyio.abc import TaskGroup
@@ -54,14 +54,18 @@ class _Standing:
     finished: anyio.Event = field(default_factory=anyio.Event)
 
 
+Seen = tuple[_Standing, dict[str, tuple[int, int] | None]]
+"""A watch, and which directories its roots were when it was looked at."""
+
+
 class Watcher:
     """Watches ``roots`` below ``base`` and hands out what changed, in batches, and every reason for doubt.
 
     ``recursive=False`` watches the directories themselves only, for folders that appear later; then directories that
     come are reported too. A root that holds a directory we may not read is left out and stands in ``refused`` with
     the reason. ``step``: what comes is looked at after twice that many seconds, and as soon as nothing more has come
-    for a tenth of it. ``look``: how often it is checked that the roots are what they were. ``early``: a watch that may
-    stand already, which is taken over if it is over the roots first asked for.
+    for a tenth of it. ``lost`` is called when a root has gone; whoever watches the whole calls `look` then, and from
+    time to time. ``early``: a watch that may stand already, taken over if it is over the roots first asked for.
     """
 
     def __init__(
@@ -71,7 +75,7 @@ class Watcher:
         clock: Clock | None = None,
         recursive: bool = True,
         step: float = 0.5,
-        look: float = 5.0,
+        lost: Callable[[], None] = lambda: None,
         limiter: CapacityLimiter | None = None,
         early: Early | None = None,
     ) -> None:
@@ -82,7 +86,7 @@ class Watcher:
         self._clock = clock or Clock()
         self._recursive = recursive
         self._step = step
-        self._look = look
+        self._lost = lost
         self._limiter = limiter
         self._early = early
         self._roots: tuple[str, ...] = ()
@@ -94,7 +98,6 @@ class Watcher:
         self._canaries: set[str] = set()
         self._sung: anyio.Event = anyio.Event()
         self._alive: set[_Standing] = set()
-        self._wake_guard = anyio.Event()
         self._out: Out | None = None
 
     @property
@@ -137,7 +140,6 @@ class Watcher:
         threads = CapacityLimiter(8)
         try:
             async with anyio.create_task_group() as group:
-                group.start_soon(self._guard)
                 group.start_soon(self._stop_at_end)
                 while True:
                     await self._supervise(group, threads)
@@ -252,7 +254,7 @@ class Watcher:
             if not self._canaries:
                 self._sung.set()
         if batch.lost:
-            self._wake_guard.set()
+            self._lost()
         batch.changed.discard("")
         if not batch.changed:
             return
@@ -275,29 +277,18 @@ class Watcher:
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")
         await self._tell(items)
 
-    async def _guard(self) -> None:
-        """Look for stalls, jumps of the clock and roots that are not the ones being watched any more."""
-        watchdog = Watchdog(self._look)
-        watchdog.tick(self._clock.monotonic(), self._clock.wall())
-        while True:
-            with anyio.move_on_after(self._look):
-                await self._wake_guard.wait()
-            early = self._wake_guard.is_set()
-            if early:
-                self._wake_guard = anyio.Event()
-            now = self._clock.monotonic()
-            reason = watchdog.tick(now, self._clock.wall(), early=early)
-            if reason is not None:
-                await self._tell([Suspicion(reason)])
-            standing = self._standing
-            if standing is not None:
-                current = await to_thread.run_sync(self._identities, standing.roots, limiter=self._limiter)
-                changed = [root for root, one in current.items() if standing.identities[root] != one]
-                if changed and standing is self._standing:
-                    self.renew(f"{shown(changed[0] or self.base)} is not the directory it was")
+    def look(self) -> Seen | None:
+        """See which directories the roots are now, for `compare`. Blocking."""
+        standing = self._standing
+        return None if standing is None else (standing, {root: identity(self.base, root) for root in standing.roots})
 
-    def _identities(self, roots: tuple[str, ...]) -> dict[str, tuple[int, int] | None]:
-        return {root: identity(self.base, root) for root in roots}
+    def compare(self, seen: Seen | None) -> None:
+        """Have the watch set up anew where `look` has seen that a root is not the directory it was."""
+        if seen is None or seen[0] is not self._standing:
+            return
+        changed = [root for root, one in seen[1].items() if seen[0].identities[root] != one]
+        if changed:
+            self.renew(f"{shown(changed[0] or self.base)} is not the directory it was")
 
     async def _stop_at_end(self) -> None:
         """End the waiting threads when the watcher is cancelled."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -27,8 +28,9 @@ if TYPE_CHECKING:
     from daemon.watch.model import Sink, WatchOptions
     from daemon.watch.rules import Rules
 
-_TICK = 0.01
-"""Seconds by which a change time may be early: file systems take it from the kernel's last tick."""
+_COARSE = 5  # CLOCK_REALTIME_COARSE, linux/time.h; Python does not name it
+_TICK = time.clock_getres(_COARSE)
+"""Seconds by which a change time may be early: file systems take it from the kernel's last tick (1 to 10 ms)."""
 
 Key = tuple[str, str]
 """A user and a directory relative to their ``files/``."""

@@ -26,12 +26,14 @@ from daemon.watch.polling import Poller
 from daemon.watch.ripen import Ripener
 from daemon.watch.rules import Place, Rules
 from daemon.watch.sweeping import Sweeping
+from daemon.watch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection, Iterable
 
     from daemon.watch import sweep as sweeps
     from daemon.watch.early import Early
+    from daemon.watch.inotify import Seen
     from daemon.watch.model import Sink
     from daemon.watch.users import Folders, Plan
 
@@ -121,7 +123,7 @@ class Watch:
             clock=self._clock,
             recursive=recursive,
             step=self._options.step,
-            look=self._options.look,
+            lost=lambda: self._replan.set(),
             limiter=self._limiter,
             early=early,
         )
@@ -270,30 +272,48 @@ class Watch:
     # Who is watched where, and how
 
     async def _keep_plan(self) -> None:
+        """Look from time to time, in one turn of one thread, for all that may have changed without a word."""
+        watchdog = Watchdog(self._options.look)
         while True:
             self._replan = anyio.Event()
-            try:
-                plan, live, polled = await to_thread.run_sync(self._plan, limiter=self._limiter)
-            except (RelayError, OSError) as error:
-                # Whatever stood is left as it is: an empty mount point must not look like photos that were deleted.
-                if not self._problem:
-                    await self._sink.suspicion(f"the data directory cannot be looked at: {shown(str(error))}")
-                self._problem = str(error)
-                self._data_seen(error if isinstance(error, RelayError) else disk_fault(error, "listing", self._root))
+            live, flat, planned = await to_thread.run_sync(self._look, limiter=self._limiter)
+            self._live.compare(live)
+            self._flat.compare(flat)
+            if isinstance(planned, Exception):
+                await self._cannot_plan(planned)
             else:
                 if self._problem:
                     self._problem = ""
                     self._data_seen(None)
                     self.suspect("the data directory is back")
-                await self._apply(plan, live, polled)
+                await self._apply(*planned)
+            # Of what was done so far only the clocks tell: a large home that is listed is no stall.
+            self._doubt(watchdog, early=True)
             with anyio.move_on_after(self._options.look):
                 await self._replan.wait()
                 # A log-in makes a home in many steps; look once for all of them.
                 await self._clock.sleep(min(0.2, self._options.look))
+            self._doubt(watchdog, early=self._replan.is_set())
 
-    def _plan(self) -> tuple[Plan, list[str], list[str]]:
-        plan = users.plan(self._root, self._rules.folders)
-        return plan, *self._divide(plan.deep)
+    def _doubt(self, watchdog: Watchdog, *, early: bool) -> None:
+        reason = watchdog.tick(self._clock.monotonic(), self._clock.wall(), early=early)
+        if reason is not None:
+            self._take_note(Suspicion(reason))
+
+    async def _cannot_plan(self, error: RelayError | OSError) -> None:
+        """Leave what stood as it is: an empty mount point must not look like photos that were deleted."""
+        if not self._problem:
+            await self._sink.suspicion(f"the data directory cannot be looked at: {shown(str(error))}")
+        self._problem = str(error)
+        self._data_seen(error if isinstance(error, RelayError) else disk_fault(error, "listing", self._root))
+
+    def _look(self) -> tuple[Seen | None, Seen | None, tuple[Plan, list[str], list[str]] | RelayError | OSError]:
+        live, flat = self._live.look(), self._flat.look()
+        try:
+            plan = users.plan(self._root, self._rules.folders)
+            return live, flat, (plan, *self._divide(plan.deep))
+        except (RelayError, OSError) as error:
+            return live, flat, error
 
     async def _apply(self, plan: Plan, live: list[str], polled: list[str]) -> None:
         self._live.set_roots(live)

@@ -10,6 +10,8 @@ import pytest
 from daemon.demo.samples import live_pair
 from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import State
+from daemon.relay.intake import Intake
+from daemon.wake import Wake
 from tests.relay.world import FOLDER, TAKEN, World, shot
 
 if TYPE_CHECKING:
@@ -272,3 +274,14 @@ async def test_what_was_put_back_after_the_copy_of_a_lost_ledger_is_not_taken_ag
     world.put("alice", f"{FOLDER}/b.jpg", shot(2))
     world.path("alice", f"{FOLDER}/b.jpg").replace(world.path("alice", f"{FOLDER}/a.jpg"))
     assert await world.settle("alice", [f"{FOLDER}/a.jpg"]) == {("alice", f"{FOLDER}/a.jpg")}
+
+
+async def test_what_settles_wakes_the_loop_of_batches_alone_and_a_doubt_wakes_all(world: World) -> None:
+    arrivals = Wake()
+    wake = Wake(arrivals)
+    world.intake = Intake(world.ledger, world.current, world.bus, wake, world.clock, arrivals)
+    world.put("alice", PATH, shot(1))
+    assert await world.sweep() == {("alice", PATH)}
+    assert (wake.count, arrivals.count) == (0, 1)
+    await world.intake.suspicion("the wall clock moved")
+    assert (wake.count, arrivals.count) == (1, 2)

@@ -490,6 +490,14 @@ async def test_a_suspicion_sweeps_at_once(data: Path) -> None:
     assert watch.status().suspicions == 1
 
 
+async def test_a_stalled_event_loop_is_suspicious(data: Path) -> None:
+    sink = Memory()
+    async with running(make(data, sink)):
+        await anyio.sleep(0.5)
+        time.sleep(2.4)
+        await until(lambda: any("stood still" in reason for reason in sink.reasons))
+
+
 async def test_the_watch_proves_itself_and_a_deaf_one_polls(data: Path) -> None:
     sink = Memory()
     watch = make(data, sink)
