@@ -268,8 +268,10 @@ def warm_up() -> None:
     """Import all that a run imports, so that a forked child need not."""
     import daemon.app
     import daemon.cli.main  # noqa: F401
+    from daemon import homekeeper
     from daemon.relay import folder_stock
 
     # A listing of a dozen files has several parts then, each written by itself, as one of many thousands has.
-    setattr(folder_stock, "_CHUNK", 3)  # noqa: B010
+    for module in (folder_stock, homekeeper):
+        setattr(module, "_CHUNK", 3)  # noqa: B010
     asyncio.new_event_loop().close()

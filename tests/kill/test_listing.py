@@ -1,7 +1,8 @@
-"""Killed while it lists a folder archive that its ledger meets for the first time: nothing twice, nothing unlisted.
+"""Killed while it lists what stands there when a ledger meets it for the first time: an archive's folder, a home.
 
-What stands in the archive by hand is recognised only where the listing has it. A listing that was cut short and taken
-for whole would bring those photos a second time. Where a run is in its listing is found by killing it and looking.
+What stands in the archive by hand is recognised only where the listing has it, and what stood in a home is left alone.
+A listing that was cut short and taken for whole would bring those photos a second time, or relay what nobody wanted
+relayed. Where a run is in its listing is found by killing it and looking.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from tests.kill.world import Configuration
 from tests.torture.needs import LONG, many
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from tests.kill.conftest import Make
     from tests.kill.killer import Point
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(3600 if ALL or LONG else 300)]
 
 STOCKED = Configuration("folder", "delete", "keep", stocked=True)
+UNWANTED = Configuration("folder", "delete", "archive", existing=False)
 _BEFORE = 12
 """Calls before the first lines of the listing are there: the pages of that transaction."""
 
@@ -42,17 +44,15 @@ def whole(world: World) -> bool:
     return bool(world.rows("SELECT * FROM marks WHERE name = 'archive-listed'"))
 
 
-async def among(tried: Trials, points: Sequence[Point]) -> list[Point]:
-    """Give the points from before the listing to when what was recognised is written down and the rest is placed."""
+async def from_when(tried: Trials, points: Sequence[Point], begun: Callable[[World], object]) -> int:
+    """Give the place of the first point at which a killed run leaves that behind."""
     low, high = 0, len(points) - 1
     while low < high:
         middle = (low + high) // 2
         async with tried.world() as world:
             await tried.run(world, "sweep", plan=Plan(points[middle]))
-            low, high = (low, middle) if listed(world) else (middle + 1, high)
-    placing = next(place for place, point in enumerate(points) if point.site.startswith("archive/"))
-    assert low < placing
-    return list(points[max(0, low - _BEFORE) : placing])
+            low, high = (low, middle) if begun(world) else (middle + 1, high)
+    return low
 
 
 async def test_killed_while_it_lists_the_archive(trials: Make) -> None:
@@ -61,7 +61,10 @@ async def test_killed_while_it_lists_the_archive(trials: Make) -> None:
     recognised = [line for line in expected["places"] if line.startswith(("archive/1999/", "archive/film/"))]
     assert len(recognised) == 2, expected["places"]
     assert len(expected["listed"]) == 12, expected["listed"]
-    found = await among(tried, points)
+    begin = await from_when(tried, points, listed)
+    # What was recognised is written down by then, and the rest is placed.
+    end = next(place for place, point in enumerate(points) if point.site.startswith("archive/"))
+    found = points[max(0, begin - _BEFORE) : end]
     dice = random.Random(SEED)
     every = [Plan(point, when) for point in found for when in ("before", "after")]
     left: set[tuple[int, bool]] = set()
@@ -78,4 +81,29 @@ async def test_killed_while_it_lists_the_archive(trials: Make) -> None:
         return Plan(dice.choice(found))
 
     await tried.kill([Plan(point) for point in dice.choices(found, k=many(2, 60))], expected, again=again)
+    assert not tried.tally.faults, tried.tally.said()
+
+
+async def test_killed_while_it_lists_the_homes(trials: Make) -> None:
+    """Nothing that stood there is ever taken, and what a lost ledger had left hidden has its name again."""
+    tried = trials(UNWANTED)
+    expected, points = await tried.undisturbed()
+    assert expected["photos"] == []
+    assert len(expected["stood there"]) == 11, expected["stood there"]
+    begin = await from_when(tried, points, lambda world: world.rows("SELECT * FROM baseline"))
+    moved = next(place for place, point in enumerate(points) if point.kind == "renameat2")
+    dice = random.Random(SEED)
+    every = [Plan(point, when) for point in points[max(0, begin - _BEFORE) :] for when in ("before", "after")]
+    sure = [Plan(points[place]) for place in (begin, moved - 1, moved, moved + 1, moved + 2)]
+    left: set[tuple[int, int]] = set()
+
+    def look(world: World) -> None:
+        whole = world.rows("SELECT * FROM homes WHERE baseline_at IS NOT NULL")
+        left.add((len(world.rows("SELECT * FROM baseline")), len(whole)))
+
+    await tried.kill(
+        every if ALL else [*sure, *dice.sample(every, min(len(every), many(6, 10_000)))], expected, look=look
+    )
+    print(f"\n{len(every) // 2} calls; files and homes that were listed when it was killed: {sorted(left)}")
+    assert any(files and homes < 3 for files, homes in left), left
     assert not tried.tally.faults, tried.tally.said()

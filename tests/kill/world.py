@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from daemon.demo import samples
+from daemon.files.names import hidden_name
 from tests import uploads
 from tests.standins.occ import StandInOcc
 
@@ -47,6 +48,8 @@ class Configuration:
     """Whether two of one name go into one bin: that takes a second more in every run."""
     stocked: bool = False
     """Whether the archive holds some of the photos already, and others that look like them, put there by hand."""
+    existing: bool = True
+    """Whether what stands in the homes at first is relayed; where not, a lost ledger has left a photo hidden there."""
 
     def __str__(self) -> str:
         return f"{self.via}-{self.alice}-{self.bob}"
@@ -152,6 +155,9 @@ class World:
             if self.configuration.alice == "trash" and not self.configuration.namesakes:
                 path = path.replace("Trip/IMG_0001", "Trip/IMG_0003")
             self._put(self.data / user / "files" / FOLDER / path, content)
+        if not self.configuration.existing:
+            hidden = self.data / ALICE / "files" / FOLDER / "Trip" / hidden_name("left.jpg", 16 * "x")
+            hidden.write_bytes(samples.jpeg(LATER, 103))
         # What others have put where our files want to go: it must stand there unharmed for ever.
         self._put(self.data / ALICE / "files/Archived" / FOLDER / "IMG_0001.jpg", samples.jpeg(LATER, 100))
         if self.configuration.via == "folder":
@@ -189,7 +195,7 @@ class World:
             "users": {
                 "include": {ALICE: {"after": wanted.alice}, BOB: {"after": wanted.bob}},
                 "new": "exclude",
-                "existing": True,
+                "existing": wanted.existing,
                 "after": "keep",
                 "folders": [FOLDER],
             },
@@ -273,6 +279,9 @@ class World:
             "listed": sorted(
                 (os.fsdecode(row["path"]), row["size"], (row["head"] or b"").hex())
                 for row in self.rows("SELECT * FROM stock")
+            ),
+            "stood there": sorted(
+                (row["user"], os.fsdecode(row["path"])) for row in self.rows("SELECT * FROM baseline")
             ),
             "unfinished batches": [dict(row) for row in self.rows("SELECT * FROM batches WHERE state <> 'ended'")],
             "jobs": [dict(row) for row in self.rows("SELECT * FROM jobs")],
