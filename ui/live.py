@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-TICK = 0.1
-"""Seconds for which changes are gathered into one frame."""
+TICK = 0.11
+"""Seconds for which changes are gathered into one frame: ten of them are more than a second, whichever it is."""
 STATUS_EVERY = 0.5
 """Seconds between two looks at the status, which costs the ledger some reading."""
 LINGER = 60.0
