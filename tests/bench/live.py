@@ -32,6 +32,8 @@ class Storm:
     """Frames a second that the reading client got, at most, over any second."""
     photos: int
     """Photos' ends that the reading client got."""
+    missed: int
+    """Ends that it did not get, and for which no snapshot stood: a page that shows too little."""
     told: int
     lag: float
     """The longest time in seconds for which the event loop did not come to a task that was due."""
@@ -47,7 +49,7 @@ async def storm(folder: Path, rate: int, seconds: float) -> Storm:
     """Tell ``rate`` events a second on the daemon's own bus while two clients are connected over real sockets."""
     async with House(folder).open() as house:
         deaf = await _deaf(house.port)
-        got: list[tuple[float, int]] = []
+        got: list[tuple[float, list[int] | None]] = []
         reading = asyncio.create_task(_read(house, got))
         lags: list[float] = []
         asking = asyncio.create_task(_ask(house, lags))
@@ -75,7 +77,9 @@ async def storm(folder: Path, rate: int, seconds: float) -> Storm:
         deaf.close()
         times = [when for when, _ in got]
         most = max((sum(1 for other in times if when <= other < when + 1.0) for when in times), default=0)
-        return Storm(told / took, most, sum(count for _, count in got), told, lag, grown, max(lags), cpu)
+        missed = _missed([numbers for _, numbers in got], told)
+        photos = sum(len(numbers) for _, numbers in got if numbers)
+        return Storm(told / took, most, photos, missed, told, lag, grown, max(lags), cpu)
 
 
 async def _deaf(port: int) -> socket.socket:
@@ -95,12 +99,25 @@ async def _deaf(port: int) -> socket.socket:
     return raw
 
 
-async def _read(house: House, got: list[tuple[float, int]]) -> None:
+def _missed(frames: list[list[int] | None], told: int) -> int:
+    """Count the ends that neither a frame nor a snapshot after them told. ``None`` is a snapshot."""
+    missed, reached, anew = 0, 0, False
+    for numbers in frames:
+        if numbers is None:
+            anew = True
+        for number in numbers or ():
+            missed += 0 if anew else number - reached
+            reached, anew = number + 1, False
+    return missed + (0 if anew else told - reached)
+
+
+async def _read(house: House, got: list[tuple[float, list[int] | None]]) -> None:
     async with house.session.ws_connect("/api/v1/live", max_msg_size=0) as live:
         while True:
             frame = await live.receive_json()
-            photos = frame["data"].get("photos", ()) if frame["type"] == "changes" else ()
-            got.append((asyncio.get_running_loop().time(), len(photos)))
+            changes = frame["type"] == "changes"
+            numbers = [photo["id"] for photo in frame["data"].get("photos", ())] if changes else None
+            got.append((asyncio.get_running_loop().time(), numbers))
 
 
 async def _ask(house: House, lags: list[float]) -> None:
