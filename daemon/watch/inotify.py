@@ -254,6 +254,8 @@ class Watcher:
             if not self._canaries:
                 self._sung.set()
         if batch.lost:
+            # Whatever stands there next is not watched, even if it has the same inode number.
+            standing.identities.update(dict.fromkeys(batch.lost))
             self._lost()
         batch.changed.discard("")
         if not batch.changed:
