@@ -63,7 +63,10 @@ def back_up(state: str, now: float) -> str:
     fresh = f"{folder}/{_UNDER_WAY}"
     final = f"{folder}/ledger-{stamp(now)}.db"
     try:
-        os.makedirs(folder, mode=0o700, exist_ok=True)
+        if not os.path.isdir(folder):
+            os.makedirs(folder, mode=0o700, exist_ok=True)
+            # Power cut here: no copy yet. The folder's own name must last, or the first copies go with it.
+            sync(state)
         disk = os.statvfs(folder)
         size = os.path.getsize(path)
         if disk.f_bavail * disk.f_frsize < size + ROOM:
