@@ -73,7 +73,8 @@ def fill(
 
         try:
             with ThreadPoolExecutor(max(1, workers), "place") as pool:
-                for found in pool.map(one, groups):
+                # A lone photo is not worth a thread.
+                for found in pool.map(one, groups) if len(groups) > 1 else map(one, groups):
                     trouble |= found
         except BaseException:
             # What was copied so far would only keep a full disk full; the next try begins anew in any case.

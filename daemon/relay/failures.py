@@ -36,14 +36,16 @@ class Failures:
 
     async def after(self, photos: Sequence[Photo]) -> None:
         """Have the watch look again at what changed, and tell what was refused."""
-        states = await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id for photo in photos])
-        failed = [identity for identity, state in states.items() if state in _FAILED]
-        for now in await anyio.to_thread.run_sync(self._ledger.photos.get_each, failed):
+        for now in await anyio.to_thread.run_sync(self._failed, [photo.id for photo in photos]):
             if now.state is State.FOUND:
                 await anyio.to_thread.run_sync(self.unless_replaced, now)
                 await self._look_again(now.user, now.path)
             else:
                 self._teller.end(now)
+
+    def _failed(self, ids: Sequence[int]) -> list[Photo]:
+        states = self._ledger.photos.states(ids)
+        return self._ledger.photos.get_each([identity for identity, state in states.items() if state in _FAILED])
 
     def unless_replaced(self, photo: Photo) -> None:
         """End a photo that changed if what stands there now has been entered as another one already.

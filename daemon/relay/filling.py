@@ -56,9 +56,8 @@ class Filling:
 
     async def fill(self, batch: Batch) -> Batch:
         """Examine and place what of a batch is settled; give the batch as it is then. Raises what concerns all."""
-        settled = await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, State.SETTLED)
+        settled = await anyio.to_thread.run_sync(self._settled, batch)
         if settled:
-            await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             settled = await self._that_fits(settled)
             self._under_way.begin(batch.id, "examine", settled)
@@ -93,6 +92,13 @@ class Filling:
         good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
         into = partial(moved, self._ledger, batch, good, State.PLACED, BatchState.PLACED)
         return await anyio.to_thread.run_sync(into, self._clock.wall())
+
+    def _settled(self, batch: Batch) -> list[Photo]:
+        """Give what of a batch is to be examined; raises where the data directory is not in its place."""
+        settled = self._ledger.photos.of_batch(batch.id, State.SETTLED)
+        if settled:
+            check_data(self._current.settings.nextcloud.data)
+        return settled
 
     async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
         """Give what there is room for: one film that is larger than the disk must not keep all others waiting.

@@ -128,11 +128,8 @@ class PhotoPrismArchive:
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
     ) -> dict[int, RelayError]:
         """Fill the batch folder and make it visible; give what went wrong with single photos."""
-        # A try before may have got as far as making the folder visible, and nobody was told: it is made anew.
-        again = partial(batch_folder.sweep, self._import, batch.name, durably=False)
-        await anyio.to_thread.run_sync(again)
         places = assign(groups)
-        await anyio.to_thread.run_sync(self._intend, places)
+        await anyio.to_thread.run_sync(self._intend, batch, places)
         trouble = await self._copy(batch, groups, places, companions)
         await anyio.to_thread.run_sync(batch_folder.show, self._import, batch.name)
         return trouble
@@ -159,7 +156,9 @@ class PhotoPrismArchive:
         fill = partial(into, threads(self._current.settings, self._import), self._under_way)
         return await anyio.to_thread.run_sync(fill)
 
-    def _intend(self, places: dict[int, tuple[str, str]]) -> None:
+    def _intend(self, batch: Batch, places: dict[int, tuple[str, str]]) -> None:
+        # A try before may have got as far as making the folder visible, and nobody was told: it is made anew.
+        batch_folder.sweep(self._import, batch.name, durably=False)
         self._ledger.photos.put_each({one: {"place": f"{folder}/{name}"} for one, (folder, name) in places.items()})
 
     async def _companion(self, photo: Photo) -> bytes | None:

@@ -219,7 +219,6 @@ class Pipeline:
             return False
         if self._ahead is not None:
             await self._ahead.rest()
-        await anyio.to_thread.run_sync(self._wake_due)
         blocked = worked = False
         for batch in await anyio.to_thread.run_sync(self._unfinished):
             if batch.next_try is not None and 0 < batch.next_try - self._clock.wall() <= BEYOND:
@@ -229,17 +228,30 @@ class Pipeline:
         if blocked or worked:
             # While the archive cannot take photos in, new ones wait where they are: with their owners.
             return not blocked
-        opened = await anyio.to_thread.run_sync(partial(self.forming.open, resting=True))
-        return opened is not None and await self._told(opened) and await self._batch(opened)
+        opened = await self._opened(partial(self.forming.open, resting=True))
+        return opened is not None and await self._batch(opened, fresh=True)
 
-    async def _told(self, opened: Batch) -> bool:
-        """Tell of a new batch."""
-        count, _ = await anyio.to_thread.run_sync(self._ledger.photos.sum_of_batch, opened.id)
-        self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=count)
-        return True
+    async def _opened(self, opening: Callable[[], Batch | None]) -> Batch | None:
+        """Give the batch that ``opening`` makes, and tell of it."""
+        count = 0
+
+        def both() -> Batch | None:
+            nonlocal count
+            if (opened := opening()) is not None:
+                count, _ = self._ledger.photos.sum_of_batch(opened.id)
+            return opened
+
+        opened = await anyio.to_thread.run_sync(both)
+        if opened is not None:
+            self._bus.tell("batch.opened", id=opened.id, name=opened.name, photos=count)
+        return opened
 
     def _unfinished(self) -> list[Batch]:
-        """Give the batches to go on with: those with the fewest photos first, so that a single one overtakes many."""
+        """Give the batches to go on with: those with the fewest photos first, so that a single one overtakes many.
+
+        What waited long enough is settled again by then.
+        """
+        self._wake_due()
         found = self._ledger.batches.unfinished()
         return sorted(found, key=lambda batch: self._ledger.photos.sum_of_batch(batch.id)) if len(found) > 1 else found
 
@@ -247,10 +259,9 @@ class Pipeline:
         """Fill a further batch while the archive works on another one; ``False`` where none is to be filled now."""
         if self._stopped():
             return False
-        opened = await anyio.to_thread.run_sync(self.forming.open_ahead, busy_with)
+        opened = await self._opened(partial(self.forming.open_ahead, busy_with))
         if opened is None:
             return False
-        await self._told(opened)
         try:
             await self.filling.fill(opened)
         except (RelayError, OSError) as raised:
@@ -274,11 +285,12 @@ class Pipeline:
                 if photo.resume is not State.ARCHIVED:
                     self._ledger.photos.take_up(photo.id, State.SETTLED)
 
-    async def _batch(self, batch: Batch) -> bool:
-        """Take a batch as far as it goes; ``False`` where it must wait."""
+    async def _batch(self, batch: Batch, *, fresh: bool = False) -> bool:
+        """Take a batch as far as it goes; ``False`` where it must wait. In a ``fresh`` one no photo waits."""
         try:
-            batch = await self._seen(batch)
-            await anyio.to_thread.run_sync(self._take_up, batch)
+            if not fresh:
+                batch = await self._seen(batch)
+                await anyio.to_thread.run_sync(self._take_up, batch)
             if batch.state is BatchState.OPEN:
                 batch = await self.filling.fill(batch)
             if batch.state is BatchState.PLACED:
