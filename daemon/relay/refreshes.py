@@ -38,15 +38,17 @@ class Refreshes:
 
     async def run(self) -> None:
         """Have Nextcloud look at what changed, for ever."""
-        waited = 0.0
+        until: float | None = None
         while True:
             seen = self._wake.count
-            if self._busy() and waited < RESTLESS:
-                # One scan of a folder when all its files have come or gone, not one for each file.
-                waited += 0.25
-                await self._clock.sleep(0.25)
-                continue
-            waited = 0.0
+            if self._busy():
+                now = self._clock.monotonic()
+                until = now + RESTLESS if until is None else until
+                if now < until:
+                    # One scan of a folder when all its files have come or gone, not one for each file.
+                    await self._wake.wait(seen, 1.0)
+                    continue
+            until = None
             done = await self._refresh.once()
             if done:
                 await anyio.to_thread.run_sync(finish, self._ledger, done, self._clock.wall())

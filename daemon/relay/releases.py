@@ -69,8 +69,10 @@ class Releases:
         while True:
             seen = self._wake.count
             ready = await anyio.to_thread.run_sync(self._ready)
-            self.busy = bool(ready) and not self._stopped()
+            before, self.busy = self.busy, bool(ready) and not self._stopped()
             if not self.busy:
+                if before:
+                    self._wake.set()  # folders are at rest now
                 await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
                 continue
             await self.round(ready)
