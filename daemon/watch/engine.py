@@ -13,17 +13,16 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING
 
 from inotify_simple import INotify, flags
 
 from daemon.files.names import HIDDEN_PREFIX
 from daemon.text import shown
-from daemon.watch import tree
+from daemon.watch import filesystems, tree
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
 # As plain numbers: an IntEnum costs more to compare than all else about an event.
 _CREATE, _MOVED_TO, _MOVED_FROM, _ISDIR = (
@@ -68,6 +67,7 @@ class Engine:
         self._base = base.rstrip("/")
         self._roots = frozenset(roots)
         self._paths: dict[int, str] = {}
+        self._counting: dict[int, bool] = {}
         self._closing = threading.Lock()
         self._inotify = INotify(nonblocking=True)
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -190,7 +190,7 @@ class Engine:
         """
         levels: list[tuple[int, list[str]]] = []
         try:
-            self._enter(levels, top, partial(tree.open_directory, self._base or "/", top, listing=True))
+            self._enter(levels, top)
             while levels:
                 fd, waiting = levels[-1]
                 if not waiting:
@@ -198,18 +198,24 @@ class Engine:
                     continue
                 path = waiting.pop()
                 if len(levels) <= tree.DEEPEST:
-                    self._enter(levels, path, partial(os.open, path.rpartition("/")[2], _LIST, dir_fd=fd))
+                    self._enter(levels, path, fd)
         finally:
             for fd, _ in levels:
                 os.close(fd)
 
-    def _enter(self, levels: list[tuple[int, list[str]]], path: str, opening: Callable[[], int]) -> None:
-        """Open a directory, watch it and list it; it stays open as the innermost of ``levels``."""
+    def _enter(self, levels: list[tuple[int, list[str]]], path: str, above: int | None = None) -> None:
+        """Open a directory (in the open one above it), watch it and list it; it stays open, innermost of ``levels``."""
         fd = -1
         try:
-            fd = opening()
+            if above is None:
+                fd = tree.open_directory(self._base or "/", path, listing=True)
+            else:
+                fd = os.open(path.rpartition("/")[2], _LIST, dir_fd=above)
             mask = _MASK | _SELF if path in self._roots else _MASK
             self._paths[self._inotify.add_watch(_by_descriptor(fd), mask)] = path
+            if self._is_innermost(fd):
+                os.close(fd)
+                return
             with os.scandir(fd) as entries:
                 names = [entry.name for entry in entries if entry.is_dir(follow_symlinks=False)]
             inside = [f"{path}/{name}" if path else name for name in names]
@@ -220,6 +226,15 @@ class Engine:
                 raise _in_words(error, path) from error
         else:
             levels.append((fd, inside))
+
+    def _is_innermost(self, fd: int) -> bool:
+        """Tell without listing it whether an open directory has, for certain, none in it: most have none."""
+        status = os.fstat(fd)
+        if status.st_nlink != 2:
+            return False
+        if status.st_dev not in self._counting:
+            self._counting[status.st_dev] = filesystems.counts_directories(status.st_dev)
+        return self._counting[status.st_dev]
 
     def _unwatch(self, top: str) -> None:
         inside = f"{top}/"

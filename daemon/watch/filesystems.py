@@ -17,6 +17,9 @@ _SILENT = frozenset(_SILENT_KINDS.split())
 # Local ones that move a directory's times whenever a name in it comes or goes, in ticks of a second at most.
 _TIMED = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "zfs", "bcachefs", "tmpfs", "overlay"})
 
+# Local ones in whose directories each directory inside counts as one link more; others say 1 or 2 of every directory.
+_COUNTING = frozenset({"ext2", "ext3", "ext4", "xfs", "tmpfs"})
+
 
 class Mount(NamedTuple):
     """One line of the mount table: where, and of which type."""
@@ -65,6 +68,19 @@ def keeps_times(path: str) -> bool:
     return _kind_of(path) in _TIMED
 
 
+def counts_directories(device: int) -> bool:
+    """Tell whether a directory with two links has, for certain, no directory in it, on the file system of a device.
+
+    ``device`` is the ``st_dev`` of anything there.
+    """
+    number = f"{os.major(device)}:{os.minor(device)}"
+    for line in _table().splitlines():
+        before, _, after = line.partition(" - ")
+        if before.split(" ")[2:3] == [number]:
+            return after.split(" ")[0] in _COUNTING
+    return False
+
+
 def silent_kind(path: str) -> str | None:
     """Give the type of the file system at ``path`` if it sends no events, else ``None``."""
     kind = _kind_of(path)
@@ -72,9 +88,12 @@ def silent_kind(path: str) -> str | None:
 
 
 def _kind_of(path: str) -> str:
+    return kind_at(os.path.realpath(path), parse_mounts(_table()))
+
+
+def _table() -> str:
     try:
         with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as table:
-            mounts = parse_mounts(table.read())
+            return table.read()
     except OSError:
         return ""
-    return kind_at(os.path.realpath(path), mounts)

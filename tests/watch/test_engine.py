@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.watch.engine import Batch, Engine
+from tests.files.conftest import filesystem, mount, mounted, unmount  # noqa: F401
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,6 +44,28 @@ def test_a_new_directory_is_watched_with_all_below(top: Path, engine: Engine) ->
     assert engine.directories == 3
     (top / "a/b/c/y.jpg").touch()
     assert engine.read(GATHER).changed == {"a/b/c/y.jpg"}
+
+
+def test_every_directory_is_watched_on_every_file_system(filesystem: Path) -> None:  # noqa: F811
+    """Some count the directories in a directory as links to it, others do not, and one inside may be a mount."""
+    (filesystem / "a/b/c").mkdir(parents=True)
+    (filesystem / "a/over").mkdir()
+    (filesystem / "a/x.jpg").touch()
+    over = mount("tmpfs", filesystem / "a/over")
+    try:
+        (over / "inside").mkdir()
+        one = Engine(str(filesystem), ["a"])
+        try:
+            everywhere = [path for path in (filesystem / "a").rglob("*") if path.is_dir()]
+            assert one.directories == len(everywhere) + 1 == 6
+            for path in everywhere:
+                (path / "y.jpg").touch()
+            heard = {f"{path.relative_to(filesystem)}/y.jpg" for path in everywhere}
+            assert one.read(GATHER).changed == heard
+        finally:
+            one.close()
+    finally:
+        unmount(over)
 
 
 def test_a_directory_that_moves_keeps_its_watches_under_its_new_name(top: Path, engine: Engine) -> None:
@@ -205,8 +228,8 @@ def test_a_folder_that_becomes_a_link_while_it_is_set_up_leads_nowhere(
     for number in range(5):
         (tmp_path / f"outside/{number}").mkdir(parents=True)
     inner = tmp_path / "base/a/inner"
-    inner.mkdir(parents=True)
-    (inner / "below").mkdir()
+    # What has no directory inside need not be listed.
+    (inner / "below/innermost").mkdir(parents=True)
     listing, listed = os.scandir, 0
 
     def swapped(where: int | str) -> Any:
@@ -221,7 +244,7 @@ def test_a_folder_that_becomes_a_link_while_it_is_set_up_leads_nowhere(
     engine = Engine(str(tmp_path / "base"), ["a"])
     try:
         assert listed == 3
-        assert engine.directories == 3
+        assert engine.directories == 4
         engine.read(0.01, wait=False)
         for number in range(5):
             (tmp_path / f"outside/{number}/secret.jpg").write_bytes(b"x")
