@@ -57,6 +57,7 @@ class Pace:
         self._over = threading.Event()
         self._free_at = 0.0
         self._look_at = 0.0
+        self._mine = threading.local()
 
     def set(self, bytes_per_second: int, pause_above: float) -> None:
         """Put limits in force, 0 for none: for reading and writing together, and for how busy the machine may be."""
@@ -70,8 +71,19 @@ class Pace:
         """Let nobody wait any more: the program is to end."""
         self.set(0, 0.0)
 
+    def waited(self) -> float:
+        """Give the seconds that this thread has waited here in all."""
+        seconds: float = getattr(self._mine, "seconds", 0.0)
+        return seconds
+
     def took(self, count: int) -> None:
         """Return when the bytes that were just read or written fit into the limits. Blocking."""
+        if self._above or self._rate:
+            began = time.monotonic()
+            self._took(count)
+            self._mine.seconds = self.waited() + time.monotonic() - began
+
+    def _took(self, count: int) -> None:
         if self._above:
             self._rest()
         if not self._rate:

@@ -90,22 +90,26 @@ class Photos(PhotoMoves):
         found = self._store.rows(sql, [state.value for state in states])
         return [(row["user"], rows.text(row["path"])) for row in found]
 
-    def settled_first(self, limit: int) -> list[Waiting]:
-        """Give settled photos that are in no batch, those that have waited longest first."""
-        found = self._store.rows(
-            # The plus keeps SQLite from the index of batches: nearly all photos that ever were are in one.
-            f"{_WAITING} WHERE state = 'settled' AND +batch_id IS NULL ORDER BY id LIMIT ?",
-            (limit,),
-        )
+    def settled_first(
+        self, limit: int, *, of: Sequence[str] | None = None, without: Sequence[str] = ()
+    ) -> list[Waiting]:
+        """Give settled photos that are in no batch, those that have waited longest first; of some users only."""
+        # The plus keeps SQLite from the indexes of batches and users: nearly all photos that ever were are in one.
+        which = f" AND +user NOT IN ({marks(without)})" if of is None else f" AND +user IN ({marks(of)})"
+        sql = f"{_WAITING} WHERE state = 'settled' AND +batch_id IS NULL{which} ORDER BY id LIMIT ?"
+        found = self._store.rows(sql, (*(without if of is None else of), limit))
         return [Waiting(*row) for row in found]
 
-    def settled_last(self, limit: int) -> list[Waiting]:
-        """Give settled photos that are in no batch, the newest ones of every user: about ``limit`` in all."""
+    def settled_last(
+        self, limit: int, *, of: Sequence[str] | None = None, without: Sequence[str] = ()
+    ) -> list[Waiting]:
+        """Give settled photos that are in no batch, the newest ones of every user (or some): about ``limit`` in all."""
         users: list[str] = []
         while row := self._store.row("SELECT MIN(user) FROM photos WHERE user > ?", (users[-1] if users else "",)):
             if row[0] is None:
                 break
             users.append(row[0])
+        users = [user for user in users if user not in without and (of is None or user in of)]
         found: list[Waiting] = []
         for user in users:
             sql = f"{_WAITING} WHERE user = ? AND state = 'settled' AND +batch_id IS NULL ORDER BY id DESC LIMIT ?"

@@ -13,6 +13,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
+import anyio
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
@@ -30,6 +31,7 @@ from daemon.relay.archive import Verdict
 from daemon.relay.batch import home_of
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
+from daemon.relay.slow import Slow, TooSlow
 from daemon.relay.telling import say_restless
 from daemon.relay.under_way import UnderWay
 from daemon.schedule import zone_name
@@ -73,22 +75,30 @@ class Examine:
         self._clock = clock
         self._under_way = under_way or UnderWay(clock)
         self._exiftool = find_exiftool()
+        self.slow = Slow()
+        self._one_looks = anyio.Lock()
 
-    async def groups(self, groups: Sequence[Sequence[Photo]]) -> list[list[Photo]]:
-        """Examine groups' files and write down what they are; give of each group those that go on, as they are now."""
+    async def groups(self, groups: Sequence[Sequence[Photo]], *, patient: bool = False) -> list[list[Photo]]:
+        """Examine groups' files and write down what they are; give of each group those that go on, as they are now.
+
+        Unless ``patient``, those of users whose disk is slow leave the batch again, and are settled as before.
+        """
         photos = [photo for group in groups for photo in group]
         data = self._current.settings.nextcloud.data
         with Folders(data) as homes:
-            found = await abreast(partial(self._look, homes=homes), photos, threads(self._current.settings, data))
+            look = partial(self._look, homes=homes, patient=patient)
+            found = await abreast(look, photos, threads(self._current.settings, data))
         outcomes = dict(zip((photo.id for photo in photos), found, strict=True))
         left = await anyio.to_thread.run_sync(self._write_down, groups, outcomes)
-        return await self._duplicates(left)
+        # Two batches may be examined side by side: equal photos in them must not become each other's duplicate.
+        async with self._one_looks:
+            return await self._duplicates(left)
 
     async def preview(self, photo: Photo) -> str:
         """Say in a sentence what would become of a settled file; changes nothing."""
         try:
             with Folders(self._current.settings.nextcloud.data) as homes:
-                found = await anyio.to_thread.run_sync(self._look, photo, homes)
+                found = await anyio.to_thread.run_sync(partial(self._look, photo, homes, patient=True))
             await anyio.to_thread.run_sync(self._not_left_alone, photo, found)
         except RelayError as error:
             return f"would stay: {error.message} [{error.code}]"
@@ -99,9 +109,11 @@ class Examine:
 
     # -- reading ------------------------------------------------------------------------------------------------
 
-    def _look(self, photo: Photo, homes: Folders) -> Examined:
+    def _look(self, photo: Photo, homes: Folders, *, patient: bool) -> Examined:
         who = f"{shown(photo.name)} of {photo.user}"
+        each_block = unless_halted(self._under_way.bytes_of(photo))
         with (
+            self.slow.reading(photo, each_block, patient=patient) as each_block,
             really(self._current.settings.nextcloud.data),
             open_regular(homes.below(home_of(photo)), photo.name) as source,
         ):
@@ -114,7 +126,6 @@ class Examine:
                     " stays where it is",
                     hint="if it is meant to be relayed, put a copy there in its place, or give it its folder's owner",
                 )
-            each_block = unless_halted(self._under_way.bytes_of(photo))
             by_sha1 = self._archive.by_sha1
             hashed = hash_file(source.fd, sha1=by_sha1, expected=photo.fingerprint, each_block=each_block)
             if is_encrypted(hashed.first):
@@ -169,6 +180,11 @@ class Examine:
                             good[photo.id] = _columns(found)
                             continue
                         found = refused
+                    if isinstance(found, TooSlow):
+                        ids = [member.id for member in group]
+                        self._ledger.photos.leave_batch(ids)
+                        good = {}
+                        break
                     if not isinstance(found, RelayError):
                         said = in_words(found, f"reading {shown(photo.name)} of {photo.user}, in")
                         if said is None:

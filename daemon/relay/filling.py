@@ -54,15 +54,18 @@ class Filling:
         self._under_way = under_way
         self._clock = clock
 
-    async def fill(self, batch: Batch) -> Batch:
-        """Examine and place what of a batch is settled; give the batch as it is then. Raises what concerns all."""
+    async def fill(self, batch: Batch, *, patient: bool = False) -> Batch:
+        """Examine and place what of a batch is settled; give the batch as it is then. Raises what concerns all.
+
+        Unless ``patient``, nobody waits for photos on a slow disk: they leave the batch.
+        """
         settled = await anyio.to_thread.run_sync(self._settled, batch)
         if settled:
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             settled = await self._that_fits(settled)
             self._under_way.begin(batch.id, "examine", settled)
         for chunk in chunks_of_groups(groups_of(settled)):
-            examined = await self._examine.groups(chunk)
+            examined = await self._examine.groups(chunk, patient=patient)
             if self.inspection is not None:
                 for left in examined:
                     await self.inspection.group(left)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from daemon.ledger.model import Batch, Photo
     from daemon.ledger.photos import Waiting
     from daemon.relay.archive import Archive
+    from daemon.relay.slow import Slow
 
 log = logging.getLogger(__name__)
 
@@ -25,20 +26,32 @@ _FIRST = 6
 """An archive that works by itself and is at rest gets this part of a batch first, so that it soon has work to do."""
 _LEAST = 8
 """A smaller first batch would not be worth an import of its own."""
+_ASIDE = 8
+"""Photos in a batch of users whose disk is slow: they arrive by and by, and no other slow user waits for many."""
 
 
 class Forming:
     """Opens batches of what is settled. All methods block; ``stopped`` tells whether nothing may move now."""
 
     def __init__(
-        self, ledger: Ledger, current: Current, archive: Archive, clock: Clock, stopped: Callable[[], bool]
+        self,
+        ledger: Ledger,
+        current: Current,
+        archive: Archive,
+        clock: Clock,
+        slow: Slow,
+        stopped: Callable[[], bool],
     ) -> None:
         self._ledger = ledger
         self._current = current
         self._archive = archive
         self._clock = clock
+        self._slow = slow
         self._stopped = stopped
         self._overtaken = 0
+        self.aside: set[int] = set()
+        """Batches that are being filled beside all others: nobody else may touch them meanwhile."""
+        self._last_aside = 0
 
     def open(self, *, resting: bool = False) -> Batch | None:
         """Make a batch of the groups that have waited longest; groups are never parted.
@@ -49,13 +62,14 @@ class Forming:
         """
         limit = self._most()
         # One transaction: what changes in this moment is taken out before, or found to have begun.
+        slow = self._slow.users()
         with self._ledger.write():
-            waiting = self._ledger.photos.settled_first(limit)
+            waiting = self._ledger.photos.settled_first(limit, without=slow)
             first = limit // _FIRST
             if resting and self._archive.apart and first >= _LEAST and len(waiting) > limit // 2:
                 limit = first
             if len(waiting) >= limit > 1:
-                waiting = [*self._ledger.photos.settled_last(limit // 4), *waiting]
+                waiting = [*self._ledger.photos.settled_last(limit // 4, without=slow), *waiting]
             return self._of(waiting, limit)
 
     def open_ahead(self, busy_with: int) -> Batch | None:
@@ -64,7 +78,7 @@ class Forming:
         One waits ready at a time, and whoever comes while it waits overtakes it, in one small batch: else a single
         photo would wait for two large ones. Nothing is prepared while anything waits for the archive to be well again.
         """
-        others = [batch for batch in self._ledger.batches.unfinished() if batch.id != busy_with]
+        others = [batch for batch in self.unfinished() if batch.id != busy_with]
         if not others:
             return self.open()
         [ready, *more] = others
@@ -72,11 +86,34 @@ class Forming:
             return None
         few = max(1, self._most() // 4)
         with self._ledger.write():
-            late = [photo for photo in self._ledger.photos.settled_last(few) if photo.found_at > ready.created_at]
+            newest = self._ledger.photos.settled_last(few, without=self._slow.users())
+            late = [photo for photo in newest if photo.found_at > ready.created_at]
             batch = self._of(late, few)
         if batch is not None:
             self._overtaken = ready.id
         return batch
+
+    def open_aside(self) -> Batch | None:
+        """Make a small batch of users whose disk is slow; mostly there is none.
+
+        One at a time, until it has ended, and none while anything waits for the archive to be well again.
+        """
+        slow = self._slow.users()
+        others = self._ledger.batches.unfinished() if slow else []
+        if not slow or any(batch.id == self._last_aside or batch.next_try is not None for batch in others):
+            return None
+        with self._ledger.write():
+            newest = self._ledger.photos.settled_last(_ASIDE // 2, of=slow)
+            batch = self._of([*newest, *self._ledger.photos.settled_first(_ASIDE, of=slow)], _ASIDE)
+            if batch is not None:
+                # Before anybody else can see it.
+                self._last_aside = batch.id
+                self.aside.add(batch.id)
+        return batch
+
+    def unfinished(self) -> list[Batch]:
+        """Give the batches that have not ended, oldest first, but for one that is filled beside all others."""
+        return [batch for batch in self._ledger.batches.unfinished() if batch.id not in self.aside]
 
     def _most(self) -> int:
         return min(self._current.settings.watch.batch, self._archive.most)

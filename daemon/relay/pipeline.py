@@ -97,7 +97,7 @@ class Pipeline:
         self._proving = False
         teller = Teller(ledger, bus, clock)
         self._failures = Failures(ledger, clock, teller, look_again)
-        self.forming = Forming(ledger, current, archive, clock, self._stopped)
+        self.forming = Forming(ledger, current, archive, clock, examine.slow, self._stopped)
         self.filling = Filling(
             ledger=ledger,
             current=current,
@@ -109,6 +109,7 @@ class Pipeline:
             clock=clock,
         )
         self._ahead: Ahead | None = None
+        self._filling_aside = False
         self.originals = Releases(
             ledger=ledger,
             current=current,
@@ -139,6 +140,9 @@ class Pipeline:
             self._ahead = Ahead(beside, self._arrivals, self._prepare)
             while True:
                 seen = self._arrivals.count
+                if self._examine.slow.users() and not self._filling_aside:
+                    self._filling_aside = True
+                    beside.start_soon(self._fill_aside)
                 if self.paused or not await self._round():
                     await self._arrivals.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
@@ -252,7 +256,7 @@ class Pipeline:
         What waited long enough is settled again by then.
         """
         self._wake_due()
-        found = self._ledger.batches.unfinished()
+        found = self.forming.unfinished()
         return sorted(found, key=lambda batch: self._ledger.photos.sum_of_batch(batch.id)) if len(found) > 1 else found
 
     async def _prepare(self, busy_with: int) -> bool:
@@ -260,10 +264,25 @@ class Pipeline:
         if self._stopped():
             return False
         opened = await self._opened(partial(self.forming.open_ahead, busy_with))
-        if opened is None:
-            return False
+        return opened is not None and await self._fill(opened)
+
+    async def _fill_aside(self) -> None:
+        """Fill a batch of users whose disk is slow, if there is one; the loop goes on with it when it is placed."""
+        opened: Batch | None = None
         try:
-            await self.filling.fill(opened)
+            opened = await self._opened(self.forming.open_aside)
+            if opened is not None:
+                await self._fill(opened, patient=True)
+        finally:
+            self._filling_aside = False
+            if opened is not None:
+                self.forming.aside.discard(opened.id)
+                self._arrivals.set()
+
+    async def _fill(self, opened: Batch, *, patient: bool = False) -> bool:
+        """Fill a batch beside the loop; ``False`` where it must wait."""
+        try:
+            await self.filling.fill(opened, patient=patient)
         except (RelayError, OSError) as raised:
             await self._waits(opened, raised)
             return False

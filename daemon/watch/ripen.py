@@ -72,6 +72,8 @@ class Ripener:
         self._there = there
         self._limiter = limiter
         self._poke = anyio.Event()
+        self._in_hand: set[str] = set()
+        """Users whose groups are being handed over: that takes long where their disk does, and others do not wait."""
 
     def _new(self, options: WatchOptions) -> Settler[Key]:
         return Settler(
@@ -124,11 +126,21 @@ class Ripener:
             await self.room.wait()
 
     async def run(self) -> None:
-        """Hand over what comes to rest, until cancelled."""
-        while True:
-            self._poke = anyio.Event()
-            await self._wait()
-            await self.hand_over()
+        """Hand over what comes to rest, each user's beside the others', until cancelled."""
+        async with anyio.create_task_group() as group:
+            while True:
+                self._poke = anyio.Event()
+                await self._wait()
+                for user, due in itertools.groupby(self._due(), key=lambda one: one.directory[0]):
+                    self._in_hand.add(user)
+                    group.start_soon(self._hand_over_of, user, list(due))
+
+    async def _hand_over_of(self, user: str, due: list[Due[Key]]) -> None:
+        try:
+            await self._hand_over_each(due)
+        finally:
+            self._in_hand.discard(user)
+            self._poke.set()
 
     async def drain(self) -> None:
         """Hand over until nothing is pending any more, or the data directory is not in its place."""
@@ -139,7 +151,7 @@ class Ripener:
 
     async def _wait(self) -> None:
         now = self._clock.monotonic()
-        at = self.settler.next_due(now)
+        at = self.settler.next_due(now, lambda directory: directory[0] in self._in_hand)
         if at is None:
             await self._poke.wait()
         elif at > now:
@@ -154,8 +166,16 @@ class Ripener:
 
     async def hand_over(self) -> int:
         """Hand over what is due now, and tell how many groups that were."""
+        return await self._hand_over_each(self._due())
+
+    def _due(self) -> list[Due[Key]]:
+        """Give what is due now, of whom nothing is being handed over, by directory."""
+        due = self.settler.due(self._clock.monotonic())
+        free = (one for one in due if one.directory[0] not in self._in_hand)
+        return sorted(free, key=lambda one: (one.directory, one.key))
+
+    async def _hand_over_each(self, due: list[Due[Key]]) -> int:
         handed = 0
-        due = sorted(self.settler.due(self._clock.monotonic()), key=lambda one: (one.directory, one.key))
         for directory, groups in itertools.groupby(due, key=lambda one: one.directory):
             handed += await self._hand_over(directory, list(groups))
             self.room.set()

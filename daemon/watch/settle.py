@@ -168,11 +168,14 @@ class Settler(Generic[D]):
                     result.append(Due(directory, key, members, group.announced, self._lone(group.files)))
         return result
 
-    def next_due(self, now: float) -> float | None:
-        """Give the time at which the next group will be settled if nothing happens (``now`` at the least)."""
-        if not self._directories:
-            return None
-        return max(now, min(self._earliest(state) for state in self._directories.values()))
+    def next_due(self, now: float, passed_over: Callable[[D], bool] = lambda _: False) -> float | None:
+        """Give the time at which the next group will be settled if nothing happens (``now`` at the least).
+
+        Directories that are ``passed_over`` do not count.
+        """
+        times = (self._earliest(state) for directory, state in self._directories.items() if not passed_over(directory))
+        first = min(times, default=None)
+        return None if first is None else max(now, first)
 
     def _earliest(self, state: _Directory) -> float:
         if state.next_due is None:

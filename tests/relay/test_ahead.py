@@ -128,11 +128,11 @@ async def test_what_cannot_be_prepared_waits_and_the_import_goes_on(
 ) -> None:
     fill, failures = world.pipeline.filling.fill, [1]
 
-    async def fails(batch: Batch) -> Batch:
+    async def fails(batch: Batch, **more: Any) -> Batch:
         if batch.id == 2 and failures:
             failures.pop()
             raise Transient("disk.low", "no room just now")
-        return await fill(batch)
+        return await fill(batch, **more)
 
     monkeypatch.setattr(world.pipeline.filling, "fill", fails)
     await deliver(world, range(8))

@@ -109,10 +109,10 @@ async def test_a_fault_of_the_program_in_one_file_holds_that_file_alone(
 ) -> None:
     look = world.examine._look
 
-    def fail(photo: Photo, homes: Any) -> Any:
+    def fail(photo: Photo, **more: Any) -> Any:
         if photo.name == "odd.jpg":
             raise IndexError("a parser met what it did not expect")
-        return look(photo, homes)
+        return look(photo, **more)
 
     monkeypatch.setattr(world.examine, "_look", fail)
     [odd] = await world.deliver("alice", {f"{FOLDER}/odd.jpg": shot(1)})

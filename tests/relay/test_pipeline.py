@@ -80,9 +80,9 @@ async def test_an_outage_does_not_read_the_photos_again_and_again(
     looked: list[str] = []
     look = world.examine._look
 
-    def count(photo: Any, homes: Any) -> Any:
+    def count(photo: Any, **more: Any) -> Any:
         looked.append(photo.path)
-        return look(photo, homes)
+        return look(photo, **more)
 
     monkeypatch.setattr(world.examine, "_look", count)
     await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
@@ -144,10 +144,10 @@ async def test_one_unreadable_photo_holds_nobody_up(folder_world: World, monkeyp
     world = folder_world
     look = world.examine._look
 
-    def fail(photo: Any, homes: Any) -> Any:
+    def fail(photo: Any, **more: Any) -> Any:
         if photo.name == "bad.jpg":
             raise Transient("disk.error", "the disk says no")
-        return look(photo, homes)
+        return look(photo, **more)
 
     monkeypatch.setattr(world.examine, "_look", fail)
     [bad] = await world.deliver("alice", {f"{FOLDER}/bad.jpg": shot(1)})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +169,32 @@ async def test_an_announced_partner_is_waited_for_and_not_for_ever(data: Path) -
     assert sorted(asked) == [
         (str(data / "alice/files/InstantUpload"), name) for name in ("live1.HEIC", "live2.HEIC", "plain.jpg")
     ]
+
+
+async def test_nobody_waits_while_another_ones_photos_are_looked_into(data: Path) -> None:
+    """Alice's disk takes long to say whether a partner is announced; bob's photos come to rest beside that."""
+    sink, opened, begun = Memory(), threading.Event(), threading.Event()
+
+    def announces(_folder: int, name: str) -> bool:
+        if name.startswith("slow"):
+            begun.set()
+            opened.wait(30)
+        return False
+
+    watch = Watch(QUICK, str(data), sink, lambda: FOLDERS, announces_partner=announces)
+    try:
+        async with running(watch):
+            for number in range(3):
+                uploads.put(data / "alice", f"InstantUpload/slow{number}.jpg", b"alice")
+            await until(begun.is_set)
+            for number in range(3):
+                uploads.put(data / "bob", f"InstantUpload/{number}.jpg", b"bob")
+                await until(lambda: len(sink.groups) == number + 1)  # noqa: B023
+            opened.set()
+            await until(lambda: len(sink.groups) == 6)
+    finally:
+        opened.set()
+    assert len(sink.paths) == 6
 
 
 async def test_side_files_alone_are_told_of_and_join_their_photo_later(data: Path) -> None:

@@ -1,0 +1,98 @@
+"""Users whose disk takes seconds to give a photo: theirs go in small batches of their own, filled beside the others'.
+
+A home may lie on a disk of its own: a network share, a cloud's mount, a dying disk. Nobody else waits for it longer
+than it takes to notice. In memory only: after a restart it is noticed anew.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from daemon.files.pace import PACE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from daemon.ledger.model import Photo
+
+log = logging.getLogger(__name__)
+
+PATIENCE = 2.0
+"""Seconds that a user's photos may take together beyond what is granted to each, before the disk counts as slow."""
+_EACH = 0.25
+"""Seconds that are granted to each photo, whatever its size: a disk that sleeps, or a busy machine, is not slow yet."""
+_LEAST = 1 << 20
+"""Bytes a second that are granted besides."""
+_QUICK = 16
+"""So many photos in a row must have been read quickly before a user's go with the others' again."""
+
+
+class TooSlow(Exception):
+    """Raised where a photo is left for a batch of its user's own: no fault, it only takes long."""
+
+
+class Slow:
+    """Whose disk is slow, as reading their photos told. May be called from any thread."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._over: dict[str, float] = {}
+        """By user: the seconds that reading has taken too long, less those by which it was quicker since."""
+        self._left: dict[str, int] = {}
+        """By slow user: how many photos must be read quickly."""
+
+    def users(self) -> tuple[str, ...]:
+        """Give the users whose disk is slow."""
+        with self._lock:
+            return tuple(sorted(self._left))
+
+    @contextmanager
+    def reading(
+        self, photo: Photo, each_block: Callable[[int], None], *, patient: bool
+    ) -> Iterator[Callable[[int], None]]:
+        """Time the reading of a photo; gives what is to be called with the bytes read so far.
+
+        Raises ``TooSlow`` where the photo's disk is slow, before or while it is read, unless the caller is ``patient``.
+        """
+        user = photo.user
+        if not patient and user in self._left:
+            raise TooSlow
+        began, done = time.monotonic() - PACE.waited(), 0
+
+        def beyond() -> float:
+            return time.monotonic() - PACE.waited() - began - _EACH - done / _LEAST
+
+        def block(count: int) -> None:
+            nonlocal done
+            done = count
+            each_block(count)
+            self._look(user, self._over.get(user, 0.0) + beyond())
+            if not patient and user in self._left:
+                raise TooSlow
+
+        yield block
+        self._ended(user, beyond())
+
+    def _look(self, user: str, over: float) -> None:
+        if over <= PATIENCE:
+            return
+        with self._lock:
+            known = user in self._left
+            self._left[user] = _QUICK
+        if not known:
+            log.warning("the disk of %s is slow: these photos go in batches of their own, beside the others'", user)
+
+    def _ended(self, user: str, beyond: float) -> None:
+        with self._lock:
+            self._over[user] = min(max(0.0, self._over.get(user, 0.0) + beyond), PATIENCE)
+            if beyond > 0.0 or user not in self._left:
+                return
+            self._left[user] -= 1
+            if self._left[user]:
+                return
+            del self._left[user]
+        log.info("the disk of %s is quick again: these photos go with the others'", user)
