@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -82,6 +82,23 @@ class Bench:
 
     program: Program
     mount: Mount
+
+
+def half_copies(expected: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """Say what is wrong after a cut while PhotoPrism copied between two disks, which leaves half copies there.
+
+    They are PhotoPrism's, under final names, and nobody here takes them away: what comes later gets another name, and
+    where PhotoPrism's row outlived the bytes it takes no second copy. Then the original stands, and a person is told.
+    """
+    said = [f"{key}: {found[key]}" for key in ("import", "private names", "jobs") if found[key] != expected[key]]
+    for photo in found["photos"]:
+        user, path, state, code = photo[0], photo[1], photo[2], photo[-1]
+        stands = any(place.startswith(f"{user}/files/{path} = ") for place in found["places"])
+        if state != "done" and not (state == "waiting" and code == "archive.broken" and stands):
+            said.append(f"photos: {photo}")
+    contents = [place.rpartition(" = ")[2] for place in found["places"] if place.startswith("archive/")]
+    wanted = [place.rpartition(" = ")[2] for place in expected["places"] if place.startswith("archive/")]
+    return said + [f"twice in the archive: {one}" for one in set(wanted) if contents.count(one) > 1]
 
 
 class PowerTrials:
@@ -223,14 +240,16 @@ class PowerTrials:
             found = await self._cut_one(world, bench, cut, command)
             torn = world.prism is not None and any(call["report"] is None for call in world.prism.imports)
             self.tally.torn += torn
+            half = torn and bool(self._traps.get("exdev"))
             if again:
                 dice = random.Random(cut.seed)
                 found += await self._cut_one(world, bench, Cut(dice.randrange(1, again), cut.seed + 1), command)
             for argv in after:
-                found += faults_of(await self._run(world, bench, *argv))
+                ran = await self._run(world, bench, *argv)
+                found += faults_of(replace(ran, code=0) if half and ran.code == 1 else ran)
             found += await self._lost(world, "at the end")
             end = await anyio.to_thread.run_sync(world.end)
-            found += differences(expected, end)
+            found += half_copies(expected, end) if half else differences(expected, end)
             COUNTS.found(found)
             return found
 

@@ -6,14 +6,14 @@ and ``PHOTON_RELAY_KILL_SEED`` repeats it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from tests.kill.trials import SEED
 from tests.kill.world import Configuration
 from tests.torture.needs import LONG, many, needs_fuse
-from tests.torture.power.cuts import AT_THE_END, SWEEP
+from tests.torture.power.cuts import AT_THE_END, SWEEP, half_copies
 
 if TYPE_CHECKING:
     from tests.torture.power.conftest import Make
@@ -91,3 +91,18 @@ async def test_cut_in_the_middle_of_an_import(
     await tried.cut(tried.in_imports(many(4, 100)), expected)
     assert not tried.tally.faults, tried.tally.said()
     assert tried.tally.torn > tried.tally.tried // 2, str(tried.tally)
+
+
+def test_after_half_copies_only_what_is_photoprisms_is_left_out() -> None:
+    def end(state: str, code: str, *places: str) -> dict[str, Any]:
+        photos = [("alice", "a.jpg", state, 0, "trash", "2026/a.jpg", "", code)]
+        return {"import": [], "private names": [], "jobs": [], "photos": photos, "places": list(places)}
+
+    expected = end("done", "", "archive/2026/a.jpg = 50ed")
+    half, stands = "archive/2026/a.jpg = 0000", "alice/files/a.jpg = 50ed"
+    assert half_copies(expected, end("done", "", "archive/2026/a.00001.jpg = 50ed", half)) == []
+    assert half_copies(expected, end("waiting", "archive.broken", half, stands)) == []
+    assert half_copies(expected, end("waiting", "archive.broken", half)) != [], "it stands nowhere"
+    assert half_copies(expected, end("held", "archive.broken", half, stands)) != []
+    assert half_copies(expected, end("done", "", "archive/2026/a.jpg = 50ed", "archive/b.jpg = 50ed")) != []
+    assert half_copies(expected, end("done", "", "archive/2026/a.jpg = 50ed") | {"import": ["x"]}) != []
