@@ -1,7 +1,8 @@
 """Moving a folder of photos: the program's sweep, what people use instead, and the reading alone as a limit.
 
 Each moves the photos into the archive in its own way: rsync compares every byte with what stands there, the loop writes
-down the hashes first, rclone moves (a rename where it can). ``sha1sum`` moves nothing: it only reads, on all cores.
+down the hashes first; ``FOUND`` says what those do that race only where they are installed. ``sha1sum`` moves nothing:
+it only reads, on all cores.
 """
 
 from __future__ import annotations
@@ -9,11 +10,12 @@ from __future__ import annotations
 import os
 import shutil
 import statistics
+from collections import Counter
 from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from tests.bench import measure
-from tests.bench.scene import PROGRAM, Scene, photos_in
+from tests.bench.scene import PROGRAM, Scene, marks
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,13 +30,53 @@ done
 _READING = 'find "$1" -type f -print0 | xargs -0 -n 16 -P "$2" sha1sum >"$3"'
 RELAY, RSYNC = "photon-relay sweep", "rsync -a --checksum --remove-source-files"
 LOOP, RCLONE, SHA1SUM = "sha256sum + mv loop", "rclone move", "sha1sum on all cores"
+PHOCKUP, ELODIE = "phockup --move, on all cores", "elodie import --trash"
 RELAY_ALONE = "  less a sweep of nothing"
 NAMES = (RELAY, RSYNC, LOOP, SHA1SUM)
+CORES = os.cpu_count() or 1
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A program that races where it is installed: what it does and leaves undone, and with how many photos at most."""
+
+    program: str
+    about: str
+    most: int | None = None
+
+
+FOUND = {
+    RCLONE: Found(
+        "rclone",
+        "a rename on one file system, which reads nothing, so that no program that reads the photos can be as fast as"
+        " it there; across two it copies and compares hashes. It does not sync.",
+    ),
+    PHOCKUP: Found(
+        "phockup",
+        f"asks an exiftool process of its own about each photo's date (--max-concurrency {CORES}), then renames or"
+        " copies it to a name made of the date. It hashes and syncs nothing, and compares only where a name is taken.",
+        most=100,
+    ),
+    ELODIE: Found(
+        "elodie",
+        "one photo after another: SHA-256 into a JSON file, the date from one exiftool process that stays, which also"
+        " writes the old name into the photo, so that the archive has other bytes than the user had; the original goes"
+        " to the desktop's bin, where it still takes its room. It compares and syncs nothing.",
+        most=100,
+    ),
+}
+"""Found in the field. Who has a limit would take minutes for all photos: its rate is that of fewer."""
 
 
 def names() -> tuple[str, ...]:
     """Give who races on this machine."""
-    return (*NAMES, RCLONE) if shutil.which("rclone") else NAMES
+    return (*NAMES, *(name for name, found in FOUND.items() if shutil.which(found.program)))
+
+
+def photos_for(name: str, count: int) -> int:
+    """Give how many of ``count`` photos a contender moves."""
+    most = FOUND[name].most if name in FOUND else None
+    return count if most is None else min(count, most)
 
 
 def command(name: str, scene: Scene) -> list[str | Path]:
@@ -45,16 +87,23 @@ def command(name: str, scene: Scene) -> list[str | Path]:
         return ["rsync", "-a", "--checksum", "--remove-source-files", f"{scene.source}/", f"{scene.archive}/"]
     if name == RCLONE:
         return ["rclone", "--config", "/dev/null", "move", scene.source, scene.archive]
+    if name == PHOCKUP:
+        return ["phockup", "--quiet", "--move", "--max-concurrency", str(CORES), scene.source, scene.archive]
+    if name == ELODIE:
+        # Its list of hashes and the bin are in the home directory: in one of its own, no run knows of an earlier one.
+        home = ["env", f"HOME={scene.root}", f"XDG_DATA_HOME={scene.root / 'share'}"]
+        return [*home, "elodie", "import", "--trash", f"--destination={scene.archive}", scene.source]
     if name == SHA1SUM:
-        return ["bash", "-c", _READING, "reading", scene.source, str(os.cpu_count() or 1), scene.root / "sums"]
+        return ["bash", "-c", _READING, "reading", scene.source, str(CORES), scene.root / "sums"]
     return ["bash", "-c", _LOOP, "loop", scene.source, scene.archive, scene.root / "sums"]
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """The medians of one contender: photos a second, and bytes per byte of the photos."""
+    """The medians of one contender: with how many photos, photos a second, and bytes per byte of the photos."""
 
     name: str
+    count: int
     rate: float
     read: float
     written: float
@@ -69,18 +118,19 @@ def race(root: Path, archives: Path, master: Path, count: int, payload: int, rou
     with what was written before synced to disk, and must have moved every photo.
     """
     racing = names()
+    photos = sorted(master.iterdir())
     costs: dict[str, list[measure.Cost]] = {name: [] for name in racing}
     for number in range(rounds):
         for turn in range(len(racing)):
             name = racing[(number + turn) % len(racing)]
             scene = Scene(root / "scene", archives / "archive")
             scene.make()
-            shutil.copytree(master, scene.source, dirs_exist_ok=True)
+            for photo in photos[: photos_for(name, count)]:
+                shutil.copy2(photo, scene.source)
+            brought = marks(scene.source, payload // count)
             os.sync()
             costs[name].append(measure.run(command(name, scene), root / "cost.json"))
-            left, arrived = photos_in(scene.source), photos_in(scene.archive)
-            if (left, arrived) != ((count, 0) if name == SHA1SUM else (0, count)):
-                raise RuntimeError(f"{name}: {left} photos left, {arrived} of {count} arrived")
+            check(name, scene, brought, payload // count)
             scene.remove()
     nothing = [_sweep_of_nothing(root, archives) for _ in range(rounds)]
     less = {each.name: statistics.median(getattr(one, each.name) for one in nothing) for each in fields(measure.Cost)}
@@ -89,7 +139,15 @@ def race(root: Path, archives: Path, master: Path, count: int, payload: int, rou
         for cost in costs[RELAY]
     ]
     named = [(RELAY, costs[RELAY]), (RELAY_ALONE, alone), *((name, costs[name]) for name in racing[1:])]
-    return [_median(name, each, count, payload) for name, each in named]
+    return [_median(name, each, photos_for(name, count), payload // count) for name, each in named]
+
+
+def check(name: str, scene: Scene, brought: Counter[bytes], size: int) -> None:
+    """Raise ``RuntimeError`` unless each photo that was brought went, and stands in the archive once."""
+    left, arrived = marks(scene.source, size), marks(scene.archive, size)
+    if (left, arrived) != ((brought, Counter()) if name == SHA1SUM else (Counter(), brought)):
+        there = (brought & arrived).total()
+        raise RuntimeError(f"{name}: {left.total()} photos left, {there} of {brought.total()} arrived")
 
 
 def _sweep_of_nothing(root: Path, archives: Path) -> measure.Cost:
@@ -102,7 +160,7 @@ def _sweep_of_nothing(root: Path, archives: Path) -> measure.Cost:
         scene.remove()
 
 
-def _median(name: str, costs: list[measure.Cost], count: int, payload: int) -> Result:
+def _median(name: str, costs: list[measure.Cost], count: int, size: int) -> Result:
     middle = {each.name: statistics.median(getattr(cost, each.name) for cost in costs) for each in fields(measure.Cost)}
-    shares = (middle[one] / payload for one in ("read", "written", "disk_read", "disk_written"))
-    return Result(name, count / middle["seconds"], *shares)
+    shares = (middle[one] / (count * size) for one in ("read", "written", "disk_read", "disk_written"))
+    return Result(name, count, count / middle["seconds"], *shares)
