@@ -6,7 +6,6 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
-from daemon.fingerprint import Fingerprint
 from daemon.nextcloud.homes import is_sample
 from daemon.settings.users import FOLDERS
 from daemon.watch import media, tree
@@ -93,10 +92,10 @@ def candidates(
     for folder in outermost(rules.folders[user]):
         for listing in _listings(data, user, folder, rules, bounds):
             directory = listing.path[len(f"{user}/files/") :]
-            for name, status in listing.files:
+            for name, fingerprint in listing.files:
                 path = f"{directory}/{name}" if directory else name
-                if not is_sample(path, status.st_size):
-                    yield Found(user, path, Fingerprint.of(status))
+                if not is_sample(path, fingerprint.size):
+                    yield Found(user, path, fingerprint)
             if bounds.cut:
                 return
 

@@ -115,6 +115,6 @@ def _list(base: str, roots: tuple[str, ...], directory: str, result: Digest) -> 
                 result.unreadable.append((found.path, found.error))
             continue
         result.directories.add(found.path)
-        for name, status in found.files:
+        for name, fingerprint in found.files:
             path = f"{found.path}/{name}"
-            result.changes[path] = Change(path, Fingerprint.of(status))
+            result.changes[path] = Change(path, fingerprint)

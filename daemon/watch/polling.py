@@ -16,7 +16,6 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from daemon.clock import Clock
-from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 from daemon.watch import tree
 from daemon.watch.model import Change, Suspicion
@@ -154,8 +153,7 @@ class Poller:
             directories=tuple(found.directories),
         )
         differs = False
-        for name, status in found.files:
-            fingerprint = Fingerprint.of(status)
+        for name, fingerprint in found.files:
             now.files[name] = hash((fingerprint.inode, fingerprint.size, fingerprint.mtime_ns, fingerprint.ctime_ns))
             if before is None or before.files.get(name) != now.files[name]:
                 changes.append(Change(f"{path}/{name}", fingerprint))

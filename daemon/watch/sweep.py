@@ -11,7 +11,6 @@ import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 from daemon.watch import filesystems, tree
 from daemon.watch.model import Found
@@ -301,4 +300,4 @@ def _take(user: str, found: tree.Listing, swept: Swept, *, racy: bool = False) -
         swept.racy.append((user, found.path))
     directory = found.path[len(user) + len("/files/") :]
     prefix = f"{directory}/" if directory else ""
-    return [Found(user, prefix + name, Fingerprint.of(status)) for name, status in found.files]
+    return [Found(user, prefix + name, fingerprint) for name, fingerprint in found.files]

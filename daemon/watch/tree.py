@@ -108,13 +108,13 @@ class Listing(NamedTuple):
 
     path: str
     status: os.stat_result | None
-    files: list[tuple[str, os.stat_result]]
+    files: list[tuple[str, Fingerprint]]
     directories: list[str]
     error: OSError | None = None
 
 
 def _read(fd: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None) -> Listing:
-    files: list[tuple[str, os.stat_result]] = []
+    files: list[tuple[str, Fingerprint]] = []
     directories: list[str] = []
     status = os.fstat(fd)
     with os.scandir(fd) as entries:
@@ -123,7 +123,7 @@ def _read(fd: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] |
                 if entry.is_dir(follow_symlinks=False):
                     directories.append(entry.name)
                 elif (wanted is None or wanted(entry.name)) and entry.is_file(follow_symlinks=False):
-                    files.append((entry.name, entry.stat(follow_symlinks=False)))
+                    files.append((entry.name, Fingerprint.of(entry.stat(follow_symlinks=False))))
             except FileNotFoundError:  # gone between the listing and the look
                 continue
     if skip is not None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
@@ -58,8 +58,8 @@ async def running(file: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[
     fronts: list[Front] = []
     real = Front.__init__
 
-    def noted(self: Front, *args: object) -> None:
-        real(self, *args)  # type: ignore[arg-type]
+    def noted(self: Front, *args: Any, **more: Any) -> None:
+        real(self, *args, **more)
         fronts.append(self)
 
     monkeypatch.setattr(Front, "__init__", noted)
