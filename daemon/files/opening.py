@@ -46,8 +46,11 @@ class OpenFile:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         os.close(self.fd)
+        # Where a file system is asked by names (FUSE), an open file may be gone before its end.
+        if isinstance(error, FileNotFoundError) and error.filename is None:
+            raise disk_fault(error, "reading", path_of(self.dir_fd, self.name)) from error
 
     @property
     def fingerprint(self) -> Fingerprint:
@@ -125,6 +128,9 @@ def open_regular(dir_fd: int, name: str) -> OpenFile:
         status = os.fstat(fd)
         if not stat.S_ISREG(status.st_mode):
             raise _not_regular(path_of(dir_fd, name))
+    except OSError as error:
+        os.close(fd)
+        raise disk_fault(error, "looking at", path_of(dir_fd, name)) from error
     except BaseException:
         os.close(fd)
         raise

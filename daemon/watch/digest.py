@@ -16,13 +16,17 @@ from daemon.fingerprint import Fingerprint
 from daemon.watch import tree
 from daemon.watch.model import Change, below
 
+MOST_LISTED = 5_000
+"""Files of new directories that are listed at once. A folder of a million that is moved in took gigabytes so."""
+
 
 @dataclass(slots=True)
 class Digest:
-    """What a batch of raw paths amounts to. ``listed``: directories that were found new and listed."""
+    """What a batch of raw paths amounts to. ``large``: new directories that hold too much to be listed here."""
 
     changes: dict[str, Change] = field(default_factory=dict)
-    listed: list[str] = field(default_factory=list)
+    large: list[str] = field(default_factory=list)
+    listed: int = 0
     unreadable: list[tuple[str, OSError]] = field(default_factory=list)
     directories: set[str] = field(default_factory=set)
 
@@ -30,7 +34,8 @@ class Digest:
 def digest(base: str, roots: tuple[str, ...], paths: set[str], *, added: set[str], list_added: bool = True) -> Digest:
     """Look at each of ``paths`` (relative to ``base``); those in ``added`` that are directories are listed, too.
 
-    Nothing outside ``roots`` is ever in the result. Blocking; to be run in a thread.
+    Of those, `MOST_LISTED` files in all at most. Nothing outside ``roots`` is ever in the result. Blocking; to be run
+    in a thread.
     """
     result = Digest()
     grouped: dict[str, list[str]] = {}
@@ -53,14 +58,6 @@ def digest(base: str, roots: tuple[str, ...], paths: set[str], *, added: set[str
                 _look(base, roots, fd, path, result, enter=list_added and original in added)
         finally:
             os.close(fd)
-    return result
-
-
-def list_again(base: str, roots: tuple[str, ...], directories: list[str]) -> Digest:
-    """List directories and all below them, as for those reported as added."""
-    result = Digest()
-    for directory in directories:
-        _list(base, roots, directory, result)
     return result
 
 
@@ -108,13 +105,16 @@ def _look(base: str, roots: tuple[str, ...], fd: int, path: str, result: Digest,
 def _list(base: str, roots: tuple[str, ...], directory: str, result: Digest) -> None:
     if below(directory, roots) is None:
         return
-    result.listed.append(directory)
     for found in tree.walk(base, directory):
         if found.error is not None:
             if found.error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 result.unreadable.append((found.path, found.error))
             continue
         result.directories.add(found.path)
+        result.listed += len(found.files)
+        if result.listed > MOST_LISTED:
+            result.large.append(directory)
+            return
         for name, fingerprint in found.files:
             path = f"{found.path}/{name}"
             result.changes[path] = Change(path, fingerprint)

@@ -274,7 +274,11 @@ class Watcher:
         items: list[Item] = list(digest.changes.values())
         if not self._recursive:
             items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & batch.added))
-        elif digest.unreadable:
+        elif digest.large:
+            items.append(
+                Suspicion("these folders hold too much to be listed at once", tuple(digest.large), expected=True)
+            )
+        if self._recursive and digest.unreadable:
             path, error = digest.unreadable[0]
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")
         await self._tell(items)

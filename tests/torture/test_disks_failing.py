@@ -68,4 +68,34 @@ def test_every_call_of_nextclouds_disk_fails_for_a_while(tmp_path: Path, error: 
         house.in_order()
 
 
+def test_an_open_file_is_gone_before_its_end(tmp_path: Path) -> None:
+    """A file system that is asked by names (FUSE) says so even of a file that is open: it is seen anew."""
+    back = tmp_path / "back"
+    with House(tmp_path) as house, Mount(back, house.home()) as disk:
+
+        def all_gone() -> bool:
+            """Sweep, since no event tells of what stands on the layer, and tell whether nothing is left."""
+            house.page("/api/v1/sweeps", {})
+            time.sleep(0.5)
+            return not list(back.glob("*.jpg"))
+
+        house.start()
+        met = 0
+        for point in range(1, 30) if LONG else (14, 19):
+            house.put(f"{point}.jpg", point)
+            rule = disk.fault("getattr", path=f"{point}.jpg", errno="ENOENT", first=point, times=1)
+            house.until(lambda: all_gone() or disk.acted(rule), "a look that fails", 15)  # noqa: B023
+            acted = disk.acted(rule)
+            disk.clear()
+            met += acted
+            house.until(all_gone, "all of it relayed", 30)
+            if not acted:
+                break
+        assert met >= (20 if LONG else 2)
+        house.until_relayed()
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
 GROUP_OF = {"EROFS": "changing", "ENOSPC": "growing", "EDQUOT": "growing"}

@@ -14,6 +14,7 @@ import anyio
 import pytest
 
 from daemon.errors import Transient
+from daemon.watch import digest
 from daemon.watch.watcher import Watch
 from tests import uploads
 from tests.watch.sinks import QUICK, Memory, running, until
@@ -21,6 +22,7 @@ from tests.watch.sinks import QUICK, Memory, running, until
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from daemon.watch.inotify import Item
     from daemon.watch.model import WatchOptions
 
 FOLDERS = {"alice": ["InstantUpload"], "bob": ["Photos/Phone", "InstantUpload"]}
@@ -73,6 +75,35 @@ async def test_what_stood_before_the_start_is_found_too(data: Path) -> None:
     async with running(make(data, sink)):
         await until(lambda: sink.paths == ["alice/InstantUpload/2026/11/old.jpg"])
     assert sink.reasons == []
+
+
+async def test_a_large_folder_that_is_moved_in_is_taken_in_by_parts(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One event tells of it; listed at once, a million files in it would take gigabytes."""
+    monkeypatch.setattr(digest, "MOST_LISTED", 20)
+    aside = data / "alice/files/aside"
+    for number in range(60):
+        photo(aside / f"{number // 15}", f"{number}.jpg")
+    photo(data / "alice/files/few", "few.jpg")
+    sink = Memory()
+    at_once: list[int] = []
+    watch = make(data, sink)
+    receive = watch._receive
+
+    async def counted(items: list[Item]) -> None:
+        at_once.append(len(items))
+        await receive(items)
+
+    monkeypatch.setattr(watch, "_receive", counted)
+    async with running(watch):
+        for name in ("aside", "few"):
+            (data / "alice/files" / name).rename(data / "alice/files/InstantUpload" / name)
+        await until(lambda: len(sink.paths) == 61)
+    assert len(set(sink.paths)) == 61
+    assert max(at_once) < 30
+    assert sink.reasons == []
+    assert watch.status().missed == 0
 
 
 async def test_a_file_still_being_written_waits(data: Path) -> None:
