@@ -88,7 +88,7 @@ async def test_cut_in_the_middle_of_an_import(
     """What PhotoPrism had taken in of a Live Photo and what it had not become one thing all the same."""
     tried = trials(configuration, ledger_too=ledger_too, traps={"exdev": exdev})
     expected, _ = await tried.undisturbed()
-    await tried.cut(tried.in_imports(many(4, 100)), expected)
+    await tried.cut(tried.in_imports(many(3, 100)), expected)
     assert not tried.tally.faults, tried.tally.said()
     assert tried.tally.torn > tried.tally.tried // 2, str(tried.tally)
 
