@@ -49,7 +49,7 @@ FOUND = {
     RCLONE: Found(
         "rclone",
         "a rename on one file system, which reads nothing, so that no program that reads the photos can be as fast as"
-        " it there; across two it copies and compares hashes. It does not sync.",
+        " it there; across two it copies and does not read the copy again. It does not sync.",
     ),
     PHOCKUP: Found(
         "phockup",
