@@ -6,7 +6,7 @@ import os
 import signal
 import threading
 from contextlib import contextmanager, suppress
-from errno import EIO
+from errno import EIO, ENOENT
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -109,12 +109,23 @@ class Layer(Operations):  # type: ignore[misc]
 
     def __init__(self, root: str, *, record: bool) -> None:
         self.faults = Faults()
-        self._root = root
+        self._root = os.path.realpath(root)
         self._disk = Recording(root) if record else Plain(root)
         self.power = Power(self._disk)
 
-    def _real(self, path: str) -> str:
-        return self._root if path == "/" else self._root + path
+    def _real(self, path: str, *, entered: bool = False) -> str:
+        """Give the path in the backing folder; nothing stands there any more where a link has taken a folder's place.
+
+        The kernel has followed all links and asks for the folder itself: a disk would go by that, not by its name.
+        ``entered``: what stands at the path itself is opened, so it can be no link either.
+        """
+        if path == "/":
+            return self._root
+        real = self._root + path
+        way = real if entered else real.rpartition("/")[0]
+        if os.path.realpath(way) != way:
+            raise FileNotFoundError(ENOENT, "a link has taken its place", path)
+        return real
 
     def _look(self, call: str, *paths: str | None) -> None:
         self.faults.meet(call, *paths)
@@ -154,12 +165,12 @@ class Layer(Operations):  # type: ignore[misc]
 
     def opendir(self, path: str) -> int:
         self._look("open", path)
-        return os.open(self._real(path), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        return os.open(self._real(path, entered=True), os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
 
     def readdir(self, path: str | None, fh: int) -> list[tuple[str, dict[str, int], int]]:
         self._look("readdir", path)
         # Anew by name: btrfs shows an open folder only what stood there when it was opened. No entry may have inode 0.
-        with os.scandir(fh if path is None else self._real(path)) as entries:
+        with os.scandir(fh if path is None else self._real(path, entered=True)) as entries:
             found = [(entry.name, {"st_ino": entry.inode()}, 0) for entry in entries]
         return [(".", {"st_ino": 1}, 0), ("..", {"st_ino": 1}, 0), *found]
 
@@ -171,7 +182,7 @@ class Layer(Operations):  # type: ignore[misc]
         self._look("open", path)
         # Reading is needed to note what a write replaces.
         access = os.O_RDWR if flags & os.O_ACCMODE == os.O_WRONLY else flags & os.O_ACCMODE
-        fd = os.open(self._real(path), access | (flags & ~_NOT_PASSED & ~os.O_ACCMODE) | os.O_CLOEXEC)
+        fd = os.open(self._real(path, entered=True), access | (flags & ~_NOT_PASSED & ~os.O_ACCMODE) | os.O_CLOEXEC)
         if flags & os.O_TRUNC:
             try:
                 self.truncate(path, 0, fd)
@@ -281,7 +292,7 @@ class Layer(Operations):  # type: ignore[misc]
     def fsyncdir(self, path: str | None, _datasync: int, _fh: int) -> int:
         with self._change("fsyncdir", path):
             if path is not None:
-                self._disk.fsync_folder(self._real(path))
+                self._disk.fsync_folder(self._real(path, entered=True))
         return 0
 
     def _own(self, path: str) -> None:
