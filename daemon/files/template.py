@@ -117,7 +117,14 @@ def _component_fault(component: str) -> str:
 
 
 def _date(when: datetime, spec: str) -> str:
-    return re.sub("%(.)", lambda found: _CODES[found.group(1)](when), spec)
+    return "".join(part if code is None else code(when) for part, code in _codes(spec))
+
+
+@lru_cache(32)
+def _codes(spec: str) -> list[tuple[str, Callable[[datetime], str] | None]]:
+    """Give the pieces of a date's format: text as it is, or what makes it of a date."""
+    literals = re.split("%(.)", spec)
+    return [(part, _CODES[part] if place % 2 else None) for place, part in enumerate(literals) if part]
 
 
 def _component(part: str) -> str:

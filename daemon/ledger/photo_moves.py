@@ -36,10 +36,11 @@ _FINGERPRINTS = {
     "fingerprint": ("inode", "size", "mtime_ns", "ctime_ns"),
     "archive_fingerprint": ("archive_inode", "archive_size", "archive_mtime_ns", "archive_ctime_ns"),
 }
+_NOTHING: dict[str, Any] = {}
 _ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
 Line = Sequence[str | float]
-"""A step for :data:`way.APPEND`."""
+"""One step, or several, one after the other, as :func:`way.line` gives each."""
 
 
 class PhotoMoves:
@@ -82,29 +83,45 @@ class PhotoMoves:
         if state is State.DONE:
             # Its batch folder is gone; the way and the row tell where it stands.
             values.setdefault("place", "")
-        self._advance(dict.fromkeys(ids, values), state, now, note)
+        self._advance(dict.fromkeys(ids, _NOTHING), state, now, note, values)
 
     def advance_each(
-        self, rows: Mapping[int, Mapping[str, Any]], state: State, now: float, note: str | Mapping[int, str] = ""
+        self,
+        rows: Mapping[int, Mapping[str, Any]],
+        state: State,
+        now: float,
+        note: str | Mapping[int, str] = "",
+        *,
+        through: State | None = None,
     ) -> None:
         """Put photos into ``state``, each with columns (and perhaps a note) of its own, all of them or none.
 
         What ``advance`` does for one: here a thousand cost little more than the thousand rows. ``rows`` is by id, and
-        every photo has the same columns.
+        every photo has the same columns. ``through`` is a state between that they have behind them in the same
+        moment: it gets a line of its own before, and the note is its.
         """
         more: dict[str, Any] = {} if state in {State.WAITING, State.HELD} else _left_behind(state)
         if state in ENDS:
             more["ended_at"] = now
-        self._advance({identity: {**more, **columns} for identity, columns in rows.items()}, state, now, note)
+        if state is State.DONE:
+            more["place"] = ""
+        self._advance(rows, state, now, note, more, through)
 
     def _advance(
-        self, rows: Mapping[int, Mapping[str, Any]], state: State, now: float, note: str | Mapping[int, str]
+        self,
+        rows: Mapping[int, Mapping[str, Any]],
+        state: State,
+        now: float,
+        note: str | Mapping[int, str],
+        common: Mapping[str, Any],
+        through: State | None = None,
     ) -> None:
-        notes = note if isinstance(note, Mapping) else dict.fromkeys(rows, note)
-        self._set_each(
-            {identity: {"state": state.value, **columns} for identity, columns in rows.items()},
-            {identity: way.line(state, now, notes.get(identity, "")) for identity in rows},
-        )
+        first, last = (state, ()) if through is None else (through, way.line(state, now, ""))
+        if isinstance(note, Mapping):
+            lines = {identity: (*way.line(first, now, note.get(identity, "")), *last) for identity in rows}
+        else:
+            lines = dict.fromkeys(rows, (*way.line(first, now, note), *last))
+        self._set_each(rows, lines, {"state": state.value, **common})
 
     def put(self, identity: int, **columns: Any) -> None:
         """Set columns of one photo without changing its state: an intent, or something learnt."""
@@ -214,25 +231,36 @@ class PhotoMoves:
     def _set(self, identity: int, columns: Mapping[str, Any], line: Line | None = None) -> None:
         self._set_each({identity: columns}, None if line is None else {identity: line})
 
-    def _set_each(self, rows: Mapping[int, Mapping[str, Any]], lines: Mapping[int, Line] | None = None) -> None:
-        """Set columns, and append a line to each photo's way in the same breath."""
+    def _set_each(
+        self,
+        rows: Mapping[int, Mapping[str, Any]],
+        lines: Mapping[int, Line] | None = None,
+        common: Mapping[str, Any] = _NOTHING,
+    ) -> None:
+        """Set columns, and append a line to each photo's way in the same breath.
+
+        ``common`` are columns that get the same value in all rows; what a row says itself goes before them.
+        """
         if not rows:
             return
-        columns = next(iter(rows.values())).keys()
-        sql = _update(columns, "" if lines is None else f", {way.APPEND}")
-        none: Line = ()
-        counted = bool(columns & COUNTED)
+        own = next(iter(rows.values())).keys()
+        same = [name for name in common if name not in own]
+        steps = 0 if lines is None else len(next(iter(lines.values()))) // 3
+        sql = _update([*same, *own], f", {way.append(steps)}" if steps else "")
+        shared, none = tuple(_values(same, common)), ()
+        counted = not COUNTED.isdisjoint([*same, *own])
         with self._store.write() as db:
             before = self._ended(rows) if counted else {}
             db.executemany(
                 sql,
                 [
-                    (*_values(columns, values), *(lines[identity] if lines else none), identity)
+                    (*shared, *_values(own, values), *(lines[identity] if lines else none), identity)
                     for identity, values in rows.items()
                 ],
             )
             if counted:
-                self._figures.moved(db, before, self._ended(rows))
+                on_the_way = "state" in same and common["state"] not in ENDS
+                self._figures.moved(db, before, {} if on_the_way else self._ended(rows))
 
     def _ended(self, ids: Iterable[int]) -> dict[int, sqlite3.Row]:
         """Give those of these photos that are at their end, with what decides where they are counted."""

@@ -14,6 +14,7 @@ from daemon.pauses import BEYOND
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
+_ARCHIVED = "archived_as <> x'' AND +state IN ('archived', 'released', 'done')"
 _COUNT = "SELECT COUNT(*) FROM photos WHERE state = ?"
 
 
@@ -246,13 +247,25 @@ class Photos(PhotoMoves):
 
     def archived_beside(self, user: str, directory: str, prefix: str) -> list[Photo]:
         """Give photos of that folder whose names start with ``prefix`` and whose bytes are proved in the archive."""
-        base = blob(f"{directory}/{prefix}" if directory else prefix)
         found = self._store.rows(
-            "SELECT * FROM photos WHERE user = ? AND path >= ? AND path < ? AND archived_as <> x''"
-            " AND state IN ('archived', 'released', 'done') ORDER BY id",
-            (user, base, base + b"\xff"),
+            f"SELECT * FROM photos WHERE user = ? AND path >= ? AND path < ? AND {_ARCHIVED} ORDER BY id",  # noqa: S608
+            (user, *_beginning(directory, prefix)),
         )
         return rows.photos(found)
+
+    def any_archived_beside(self, places: Sequence[tuple[str, str, str]]) -> list[int]:
+        """Give the numbers of those places (user, directory, prefix) for which ``archived_beside`` gives any."""
+        found: list[int] = []
+        for part in parts(enumerate(places), 200):
+            # The cross join has SQLite go through the places, and look each up in the index of paths.
+            sql = (
+                f"WITH places (number, of_user, first, last) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * len(part))})"  # noqa: S608
+                " SELECT DISTINCT number FROM places CROSS JOIN photos"
+                f" WHERE user = of_user AND path >= first AND path < last AND {_ARCHIVED} ORDER BY number"
+            )
+            arguments = [(number, user, *_beginning(directory, prefix)) for number, (user, directory, prefix) in part]
+            found += [row[0] for row in self._store.rows(sql, [one for each in arguments for one in each])]
+        return found
 
     def counts(self) -> dict[str, int]:
         """Give the number of photos in each state, states without any included."""
@@ -331,3 +344,9 @@ class Photos(PhotoMoves):
             (count,),
         )
         return rows.photos(found)
+
+
+def _beginning(directory: str, prefix: str) -> tuple[bytes, bytes]:
+    """Give the bounds between which the paths lie of what stands in a directory and begins so."""
+    base = blob(f"{directory}/{prefix}" if directory else prefix)
+    return base, base + b"\xff"

@@ -28,8 +28,7 @@ _LETTERS: Final = {
     State.RESTORED: "b",
 }
 _STATES: Final = {letter: state.value for state, letter in _LETTERS.items()}
-APPEND: Final = "way = way || ? || round(? - found_at, 3) || ?"
-"""The assignment that appends a line; :func:`line` gives its arguments."""
+_ONE: Final = " || ? || round(? - found_at, 3) || ?"
 LONG: Final = 20_000
 """Characters from which on the middle of a way is left out: some hundred lines."""
 _KEPT: Final = 40
@@ -37,8 +36,13 @@ _LEFT_OUT: Final = "…"
 
 
 def line(state: State, at: float, note: str) -> Sequence[str | float]:
-    """Give a step as the arguments of :data:`APPEND`."""
+    """Give a step as the arguments that :func:`append` wants for it."""
     return f"\n{_LETTERS[state]}", at, f" {' '.join(note.splitlines())}" if note else ""
+
+
+def append(count: int) -> str:
+    """Give the assignment that appends ``count`` lines; :func:`line` gives the arguments of each."""
+    return f"way = way{_ONE * count}"
 
 
 def lines(found_at: float, way: str) -> list[dict[str, Any]]:

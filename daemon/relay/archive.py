@@ -101,6 +101,9 @@ class Archive(Protocol):
     apart: bool
     """Whether it takes photos in by itself, and slowly: meanwhile the next ones are brought to it."""
 
+    imports: bool
+    """Whether it takes placed photos in by a step of their own; else they are in it as soon as they are placed."""
+
     most: int
     most_bytes: int
     """Photos of a batch, and their bytes, beyond which a larger one makes nothing quicker and newcomers wait."""
@@ -123,18 +126,22 @@ class Archive(Protocol):
 
     async def place(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
-    ) -> dict[int, RelayError]:
+    ) -> Mapping[int, RelayError | Fingerprint]:
         """Put the groups where the archive takes them in; may be repeated after a crash at any point.
 
         ``companions`` are archived photos, by group id, that must be joined with a partner that came too late. Gives
-        what went wrong with single photos, by photo id; their whole group is not placed then.
+        what there is to say of single photos, by photo id: what went wrong (their whole group is not placed then), or
+        the original's fingerprint, where placing has changed it.
         """
 
     def already_placed(self, batch: Batch) -> bool:
         """Tell whether a batch had become visible before a crash (blocking; at start only)."""
 
     async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
-        """Have the archive take a placed batch in; ``progress(event, name)`` is told of each file."""
+        """Have the archive take a placed batch in; ``progress(event, name)`` is told of each file.
+
+        Never called where it ``imports`` nothing.
+        """
 
     async def prove(self, groups: Sequence[Sequence[Photo]]) -> list[dict[int, Finding] | RelayError]:
         """Tell of each group, for each member (by photo id), what the archive really has, reading every byte once.

@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import logging
 import os
-from dataclasses import dataclass, fields
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 import anyio
@@ -51,8 +50,7 @@ log = logging.getLogger(__name__)
 _MAY_ANNOUNCE = frozenset({"heic", "heif", "mov", "jpg", "jpeg"})
 
 
-@dataclass(frozen=True, slots=True)
-class Examined:
+class Examined(NamedTuple):
     """What reading one file told."""
 
     blake3: bytes
@@ -177,7 +175,7 @@ class Examine:
                     if isinstance(found, Examined):
                         refused = left_alone.why(photo, found.blake3)
                         if refused is None:
-                            good[photo.id] = _columns(found)
+                            good[photo.id] = found._asdict()
                             continue
                         found = refused
                     if isinstance(found, TooSlow):
@@ -198,8 +196,8 @@ class Examine:
                 rows |= good
                 going.append(list(good))
             self._ledger.photos.advance_each(rows, State.EXAMINED, self._clock.wall())
-            known = {photo.id: photo for photo in self._ledger.photos.get_each(rows)}
-            left = [[known[identity] for identity in ids] for ids in going]
+            known = {photo.id: photo for group in groups for photo in group}
+            left = [[_examined(known[identity], rows[identity]) for identity in ids] for ids in going]
             return [[] if self._is_alone(group) else group for group in left]
 
     def _is_alone(self, group: list[Photo]) -> bool:
@@ -316,8 +314,9 @@ class _LeftAlone:
         return None
 
 
-def _columns(found: Examined) -> dict[str, Any]:
-    return {field.name: getattr(found, field.name) for field in fields(found)}
+def _examined(photo: Photo, columns: dict[str, Any]) -> Photo:
+    """Give a photo as its row is now."""
+    return photo._replace(state=State.EXAMINED, resume=None, next_try=None, **columns)
 
 
 def _hidden(photo: Photo, finding: Finding) -> NeedsPerson:

@@ -34,18 +34,21 @@ class Failures:
         self._teller = teller
         self._look_again = look_again
 
-    async def after(self, photos: Sequence[Photo]) -> None:
-        """Have the watch look again at what changed, and tell what was refused."""
-        for now in await anyio.to_thread.run_sync(self._failed, [photo.id for photo in photos]):
+    async def after(self, photos: Sequence[Photo]) -> dict[int, State]:
+        """Have the watch look again at what changed, and tell what was refused; give the states that they were in."""
+        states, failed = await anyio.to_thread.run_sync(self._states, [photo.id for photo in photos])
+        for now in failed:
             if now.state is State.FOUND:
                 await anyio.to_thread.run_sync(self.unless_replaced, now)
                 await self._look_again(now.user, now.path)
             else:
                 self._teller.end(now)
+        return states
 
-    def _failed(self, ids: Sequence[int]) -> list[Photo]:
+    def _states(self, ids: Sequence[int]) -> tuple[dict[int, State], list[Photo]]:
         states = self._ledger.photos.states(ids)
-        return self._ledger.photos.get_each([identity for identity, state in states.items() if state in _FAILED])
+        failed = [identity for identity, state in states.items() if state in _FAILED]
+        return states, self._ledger.photos.get_each(failed)
 
     def unless_replaced(self, photo: Photo) -> None:
         """End a photo that changed if what stands there now has been entered as another one already.

@@ -13,7 +13,7 @@ from daemon.ledger.model import BatchState, State
 from daemon.nextcloud.homes import check_data
 from daemon.pauses import pause
 from daemon.relay.batch import chunks_of_groups, groups_of, moved, size_of
-from daemon.relay.partners import companions
+from daemon.relay.partners import companions, with_some
 from daemon.relay.telling import say_restless
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from daemon.clock import Clock
     from daemon.current import Current
+    from daemon.fingerprint import Fingerprint
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
     from daemon.relay.archive import Archive
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 
 class Filling:
-    """The way of a batch from open to placed. May be used for two batches side by side."""
+    """A batch's way from open to placed (imported, where nothing is). May be used for two batches side by side."""
 
     def __init__(
         self,
@@ -59,7 +60,9 @@ class Filling:
 
         Unless ``patient``, nobody waits for photos on a slow disk: they leave the batch.
         """
-        settled = await anyio.to_thread.run_sync(self._settled, batch)
+        here = await anyio.to_thread.run_sync(self._here, batch)
+        settled = [photo for photo in here if photo.state is State.SETTLED]
+        going = [photo for photo in here if photo.state is State.EXAMINED]
         if settled:
             # Asked before anything is read: while the archive is away, photos are not hashed at each try.
             settled = await self._that_fits(settled)
@@ -71,8 +74,10 @@ class Filling:
                     await self.inspection.group(left)
             members = [photo for group in chunk for photo in group]
             self._under_way.done(*members)
-            await self._failures.after(members)
-        groups = groups_of(await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, State.EXAMINED))
+            # An inspector may have taken some out.
+            states = await self._failures.after(members)
+            going += [photo for left in examined for photo in left if states.get(photo.id) is State.EXAMINED]
+        groups = groups_of(sorted(going, key=lambda photo: photo.id))
         albums = self._archive.name == "photoprism" and bool(self._current.settings.photoprism.albums)
         # PhotoPrism adds a duplicate that it imports to the album too, so there it is worth the trouble.
         new = [group for group in groups if albums or any(photo.duplicate_of is None for photo in group)]
@@ -83,25 +88,47 @@ class Filling:
             await anyio.to_thread.run_sync(self._later, twins)
             new = [group for group in new if group not in twins]
         trouble: dict[int, RelayError] = {}
+        changed: dict[int, Fingerprint] = {}
         if new:
             await self._archive.ready(sum(photo.fingerprint.size for group in new for photo in group))
             late = await anyio.to_thread.run_sync(self._companions, new)
             self._under_way.begin(batch.id, "place", [photo for group in new for photo in group])
-            trouble = await self._archive.place(batch, [_once(group) for group in new], late)
-        for group in new if trouble else ():
-            if any(photo.id in trouble for photo in group):
-                await anyio.to_thread.run_sync(self._not_placed, group, trouble)
-                await self._failures.after(group)
-        good = [photo.id for group in new for photo in _once(group) if not any(one.id in trouble for one in group)]
-        into = partial(moved, self._ledger, batch, good, State.PLACED, BatchState.PLACED)
-        return await anyio.to_thread.run_sync(into, self._clock.wall())
+            told = await self._archive.place(batch, [_once(group) for group in new], late)
+            trouble = {one: error for one, error in told.items() if isinstance(error, RelayError)}
+            changed = {one: now for one, now in told.items() if not isinstance(now, RelayError)}
+        failed = [group for group in new if any(photo.id in trouble for photo in group)] if trouble else []
+        for group in failed:
+            await anyio.to_thread.run_sync(self._not_placed, group, trouble)
+            await self._failures.after(group)
+        good = [photo for group in new if group not in failed for photo in _once(group)]
+        if self._archive.imports:
+            into = partial(moved, self._ledger, batch, [photo.id for photo in good], State.PLACED, BatchState.PLACED)
+            return await anyio.to_thread.run_sync(into, self._clock.wall())
+        others = {photo.id for group in groups if group not in failed for photo in group}
+        others.difference_update(photo.id for photo in good)
+        return await anyio.to_thread.run_sync(self._taken_in, batch, good, others, changed)
 
-    def _settled(self, batch: Batch) -> list[Photo]:
-        """Give what of a batch is to be examined; raises where the data directory is not in its place."""
-        settled = self._ledger.photos.of_batch(batch.id, State.SETTLED)
-        if settled:
+    def _taken_in(
+        self, batch: Batch, placed: Sequence[Photo], twins: set[int], changed: dict[int, Fingerprint]
+    ) -> Batch:
+        """Write down that what is placed is in the archive, which imports nothing; ``twins`` wait for their proof."""
+        now = self._clock.wall()
+        rows = {
+            photo.id: {"imports": photo.imports + 1, "fingerprint": changed.get(photo.id, photo.fingerprint)}
+            for photo in placed
+        }
+        with self._ledger.write():
+            if placed:
+                self._ledger.batches.count_import(batch.id)
+            self._ledger.photos.advance_each(rows, State.IMPORTED, now, through=State.PLACED)
+            return moved(self._ledger, batch, sorted(twins), State.IMPORTED, BatchState.IMPORTED, now)
+
+    def _here(self, batch: Batch) -> list[Photo]:
+        """Give what of a batch is to be examined or was; raises where the data directory is not in its place."""
+        here = self._ledger.photos.of_batch(batch.id, State.SETTLED, State.EXAMINED)
+        if any(photo.state is State.SETTLED for photo in here):
             check_data(self._current.settings.nextcloud.data)
-        return settled
+        return here
 
     async def _that_fits(self, settled: Sequence[Photo]) -> list[Photo]:
         """Give what there is room for: one film that is larger than the disk must not keep all others waiting.
@@ -141,7 +168,8 @@ class Filling:
             self._ledger.photos.advance(ids, State.SETTLED, now, "goes with the next batch")
 
     def _companions(self, groups: Sequence[Sequence[Photo]]) -> dict[int, list[Photo]]:
-        found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in groups}
+        some = with_some(self._ledger, groups)
+        found = {group[0].group_id or group[0].id: companions(self._ledger, group) for group in some}
         return {group_id: photos for group_id, photos in found.items() if photos}
 
     def _not_placed(self, group: Sequence[Photo], trouble: dict[int, RelayError]) -> None:
@@ -168,6 +196,8 @@ class Filling:
 
 def _once(group: Sequence[Photo]) -> list[Photo]:
     """Give a group without those whose bytes another of its members brings (``IMG_1.jpg`` beside ``IMG_1.jpeg``)."""
+    if len(group) == 1:
+        return list(group)
     ids = {photo.id for photo in group}
     return [photo for photo in group if photo.duplicate_of not in ids]
 

@@ -41,6 +41,7 @@ class FolderArchive:
     dated = True
     by_sha1 = False
     apart = False
+    imports = False
     most = 256
     most_bytes = 512 << 20
 
@@ -51,6 +52,7 @@ class FolderArchive:
         self._place = FolderPlace(current, ledger, self._under_way)
         self._stock = FolderStock(current, ledger)
         self._seen: tuple[int, int] | None = None
+        self._tidy: set[int] = set()
 
     @property
     def root(self) -> str:
@@ -97,16 +99,23 @@ class FolderArchive:
 
     async def place(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]]
-    ) -> dict[int, RelayError]:
+    ) -> dict[int, RelayError | Fingerprint]:
         """Put the groups into the archive, some hundred files at a time."""
-        trouble: dict[int, RelayError] = {}
+        told: dict[int, RelayError | Fingerprint] = {}
         top = await anyio.to_thread.run_sync(self._open_top)
         try:
             for chunk in chunks_of_groups(groups):
-                trouble |= await self._place.chunk(batch, chunk, companions, top)
+                told |= await self._place.chunk(batch, chunk, companions, top)
+        except (RelayError, OSError):
+            # The batch waits. What was linked by now is the same file still when it goes on.
+            linked = {one: {"fingerprint": now} for one, now in told.items() if isinstance(now, Fingerprint)}
+            await anyio.to_thread.run_sync(self._ledger.photos.put_each, linked)
+            raise
         finally:
             os.close(top)
-        return trouble
+        if not batch.attempts and not any(isinstance(one, RelayError) for one in told.values()):
+            self._tidy.add(batch.id)
+        return told
 
     def _open_top(self) -> int:
         """Open the folder that was found ready, for all that is placed now.
@@ -142,13 +151,16 @@ class FolderArchive:
         self._ledger.photos.put_each(rows)
 
     async def take_in(self, batch: Batch, photos: Sequence[Photo], progress: Callable[[str, str], None]) -> None:
-        """Do nothing: what is placed is in the archive."""
+        """Do nothing: what is placed is in the archive. Asked only for a batch of an earlier version."""
 
     async def index(self, folder: str) -> None:
         """Do nothing: a folder needs no index."""
 
     async def clear(self, batch: Batch) -> None:
-        """Sweep hidden copies that a killed run has left in the folders of this batch."""
+        """Sweep hidden copies that were left in the folders of this batch; not where each has got its name here."""
+        if batch.id in self._tidy:
+            self._tidy.discard(batch.id)
+            return
         await anyio.to_thread.run_sync(self._clear, batch)
 
     def _clear(self, batch: Batch) -> None:

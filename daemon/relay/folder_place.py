@@ -66,10 +66,11 @@ class FolderPlace:
 
     async def chunk(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]], top: int
-    ) -> dict[int, RelayError]:
-        """Put the groups into the archive, durably; give what went wrong with single photos (no member goes).
+    ) -> dict[int, RelayError | Fingerprint]:
+        """Put the groups into the archive, durably; ``top`` is its folder, open.
 
-        ``top`` is the archive's folder, open.
+        Gives what went wrong with single photos (no member of their group goes), and the new fingerprint of each
+        original that was linked.
         """
         settings = self._current.settings
         paths: dict[int, str] = {}
@@ -166,8 +167,8 @@ class FolderPlace:
 
     def _finish(
         self, chunk: _Chunk, groups: Sequence[Sequence[Photo]], outcomes: dict[int, Placed | Exception]
-    ) -> dict[int, RelayError]:
-        trouble: dict[int, RelayError] = {}
+    ) -> dict[int, RelayError | Fingerprint]:
+        told: dict[int, RelayError | Fingerprint] = {}
         good: list[Sequence[Photo]] = []
         for group in groups:
             failed = next((photo for photo in group if isinstance(outcomes[photo.id], Exception)), None)
@@ -180,7 +181,7 @@ class FolderPlace:
             said = fault if isinstance(fault, RelayError) else in_words(fault, f"placing {shown(failed.name)}, in")
             if said is None:
                 raise fault
-            trouble[failed.id] = said
+            told[failed.id] = said
         if chunk.at_once:
             # Power cut here: hidden files of ours, perhaps not whole; no name that anybody reads was given yet.
             sync_disks(chunk.targets.devices().values())
@@ -192,27 +193,27 @@ class FolderPlace:
                     raise
                 # What has its name by now is found there, by its bytes, when the group comes again.
                 self._drop(chunk, group)
-                trouble[group[0].id] = error
+                told[group[0].id] = error
                 good.remove(group)
         self._sync_names(chunk)
-        linked: dict[int, dict[str, Fingerprint]] = {}
         for group in good:
             for photo in group:
                 placed = outcomes[photo.id]
                 if not isinstance(placed, Exception) and placed.method == "link":
-                    linked |= self._new_baseline(chunk, photo, placed.fingerprint)
+                    now = self._new_baseline(chunk, photo, placed.fingerprint)
+                    if now is not None:
+                        told[photo.id] = now
         # Power cut here: linked, and the ledger still has the time before: it is examined again, and recognised.
-        self._ledger.photos.put_each(linked)
         self._under_way.done(*(photo for group in groups for photo in group))
-        return trouble
+        return told
 
-    def _new_baseline(self, chunk: _Chunk, photo: Photo, linked: Fingerprint) -> dict[int, dict[str, Fingerprint]]:
+    def _new_baseline(self, chunk: _Chunk, photo: Photo, linked: Fingerprint) -> Fingerprint | None:
         """Give the original's fingerprint as it is after the archive's name was given to it."""
         path = chunk.paths[photo.id]
         found = look(chunk.targets.made(_folder(path)), _name(path))
         now = None if found is None else Fingerprint.of(found)
         # Written to meanwhile, it keeps the old fingerprint, and the proof reads it.
-        return {photo.id: {"fingerprint": now}} if now is not None and linked.renamed(now) else {}
+        return now if now is not None and linked.renamed(now) else None
 
     def _publish(self, chunk: _Chunk, group: Sequence[Photo]) -> None:
         """Give all members their names under the first number that is free for all of them."""

@@ -20,6 +20,12 @@ SAME_TIME = 24 * 3600.0
 """Seconds within which equal names in one folder are taken for one photo's where the files themselves do not tell."""
 
 
+def with_some(ledger: Ledger, groups: Sequence[Sequence[Photo]]) -> list[Sequence[Photo]]:
+    """Give those of many groups for which :func:`companions` may have something to say; mostly there are none."""
+    beside = [(group[0].user, group[0].directory, group_key(group[0].name)) for group in groups]
+    return [groups[number] for number in ledger.photos.any_archived_beside(beside)]
+
+
 def companions(ledger: Ledger, group: Sequence[Photo]) -> list[Photo]:
     """Give the archived main files that must be delivered once more so that the archive joins this group with them."""
     first = group[0]

@@ -58,6 +58,7 @@ class PhotoPrismArchive:
     dated = False
     by_sha1 = True
     apart = True
+    imports = True
     # Each import costs PhotoPrism something; how large one is is the owner's choice (``watch.batch``).
     most = sys.maxsize
     most_bytes = sys.maxsize

@@ -440,12 +440,24 @@ class Release:
     def _released(self, photo: Photo, after: str, note: str) -> None:
         self.released([photo], after, {photo.id: note}, {})
 
+    @property
+    def ends(self) -> bool:
+        """Tell whether nothing comes after the release: there is no Nextcloud that could be asked to look again."""
+        return self._occ is None
+
     def released(
-        self, photos: Sequence[Photo], after: str, notes: dict[int, str], left: dict[int, Fingerprint]
+        self,
+        photos: Sequence[Photo],
+        after: str,
+        notes: dict[int, str],
+        left: dict[int, Fingerprint],
+        *,
+        done: bool = False,
     ) -> None:
         """Write down that these originals were let go by one rule, all in one step; ``notes`` are by id.
 
-        ``left`` has the archived files' fingerprints where letting the original go has changed them.
+        ``left`` has the archived files' fingerprints where letting the original go has changed them. With ``done``
+        they are at their end with it, of which the caller tells.
         """
         now = self._clock.wall()
         rows: dict[int, dict[str, Any]] = {}
@@ -461,7 +473,10 @@ class Release:
                     to = aside(photo, rules.archived).rpartition("/")[0]
                     folders.setdefault((photo.user, to), []).append(photo.id)
         with self._ledger.write():
-            self._ledger.photos.advance_each(rows, State.RELEASED, now, notes)
+            if done:
+                self._ledger.photos.advance_each(rows, State.DONE, now, notes, through=State.RELEASED)
+            else:
+                self._ledger.photos.advance_each(rows, State.RELEASED, now, notes)
             self._ledger.audit.note_each(
                 now, [(photo.id, _deed(notes[photo.id], after), notes[photo.id]) for photo in photos]
             )

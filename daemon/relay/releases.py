@@ -103,7 +103,8 @@ class Releases:
             return set()
         if gone:
             self._issues.clear("release")
-        return gone
+        await self._teller.each(photo for photo in gone if photo.state is State.DONE)
+        return {photo.id for photo in gone}
 
     async def one(self, photo: Photo) -> RelayError | None:
         """Let one original go; give what kept it, which is written down by then."""

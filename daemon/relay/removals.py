@@ -13,6 +13,7 @@ from daemon.files.folders import Folders
 from daemon.files.opening import look
 from daemon.files.publishing import sync_dir
 from daemon.files.releasing import hide, new_hidden_name, put_back, unlink_hidden
+from daemon.ledger.model import State
 from daemon.nextcloud.homes import check_data
 from daemon.relay.batch import home_of
 from daemon.text import shown
@@ -39,14 +40,14 @@ class Removals:
         self.archive = archive
         self._release = release
 
-    def remove(self, photos: Sequence[Photo]) -> set[int]:
-        """Let go those of these proved originals that are simply deleted; give their ids. Blocking.
+    def remove(self, photos: Sequence[Photo]) -> list[Photo]:
+        """Let go those of these proved originals that are simply deleted; give them as they are then. Blocking.
 
         Of every other nothing was changed, or it was put back: :meth:`Release.photo` says what is the matter with it.
         """
         going = self._that_go(photos)
         if not going:
-            return set()
+            return []
         # A marker that has gone says that this may be another directory: nothing is taken away from it.
         check_data(self._current.settings.nextcloud.data)
         hidden = {photo.id: new_hidden_name(photo.name) for photo in going}
@@ -70,8 +71,10 @@ class Removals:
                 sync_dir(folders.below(name))
         with self._ledger.write():
             self._ledger.photos.put_each({identity: {"hidden": ""} for identity in back})
-            self._release.released(gone, "delete", {photo.id: "removed" for photo in gone}, left)
-        return {photo.id for photo in gone}
+            notes = {photo.id: "removed" for photo in gone}
+            self._release.released(gone, "delete", notes, left, done=self._release.ends)
+        state = State.DONE if self._release.ends else State.RELEASED
+        return [photo._replace(state=state, after="delete", hidden="") for photo in gone]
 
     def _that_go(self, photos: Sequence[Photo]) -> list[Photo]:
         users = self._current.settings.users

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING
 
+import anyio.lowlevel
 import anyio.to_thread
 
 from daemon.ledger.model import State
@@ -39,6 +40,13 @@ class Teller:
             part = wanted[start : start + AT_ONCE]
             for photo in await anyio.to_thread.run_sync(self._ledger.photos.get_each, part):
                 self.end(photo)
+
+    async def each(self, photos: Iterable[Photo]) -> None:
+        """Tell the ends of photos that are given as the ledger has them."""
+        for number, photo in enumerate(photos):
+            if number % AT_ONCE == AT_ONCE - 1:
+                await anyio.lowlevel.checkpoint()
+            self.end(photo)
 
     def end(self, photo: Photo) -> None:
         """Write the one line of a photo's end, and tell it to whoever listens."""

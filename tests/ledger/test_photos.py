@@ -204,6 +204,8 @@ def test_archived_beside_gives_what_begins_alike_in_that_folder_of_that_user(led
     put(ledger, State.DONE, "Camera/IMG_1.heic")
     assert [photo.id for photo in ledger.photos.archived_beside("alice", "Camera", "IMG_1")] == [mine]
     assert ledger.photos.archived_beside("alice", "", "IMG_1") == []
+    places = [("alice", "", "IMG_1"), ("alice", "Camera", "IMG_1"), ("bob", "Camera", "IMG_2")]
+    assert ledger.photos.any_archived_beside([*places, *[("alice", "Camera", "x")] * 300, places[1]]) == [1, 303]
 
 
 def test_counts_name_every_state(ledger: Ledger) -> None:
@@ -252,6 +254,7 @@ QUERIES: dict[str, Any] = {
     "settled_last": lambda photos, _: photos.settled_last(10),
     "settled_of": lambda photos, _: photos.settled_of([1, 2]),
     "archived_beside": lambda photos, _: photos.archived_beside("alice", "Camera", "x"),
+    "any_archived_beside": lambda photos, _: photos.any_archived_beside([("alice", "Camera", "x"), ("bob", "", "y")]),
     "of_batch": lambda photos, _: photos.of_batch(1),
     "of_group": lambda photos, _: photos.of_group(1),
     "hidden": lambda photos, _: photos.hidden(),
