@@ -7,6 +7,7 @@ import logging
 import os
 import sys
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from daemon.log_ring import LogRing
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False)
 
 
 class Redact(logging.Filter):
@@ -46,8 +50,13 @@ redact = Redact()
 """The one filter of the process; the command line tells it the secrets whenever settings are loaded."""
 
 
+@lru_cache(4)
+def _second(since_epoch: int) -> str:
+    return datetime.fromtimestamp(since_epoch, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
 def _when(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return f"{_second(int(record.created))}.{int(record.msecs):03d}Z"
 
 
 class TextFormatter(logging.Formatter):
@@ -87,7 +96,7 @@ class JsonFormatter(logging.Formatter):
         if record.exc_info:
             entry["trace"] = [shown(each, 2000) for each in self.formatException(record.exc_info).splitlines()]
         # All of it at once: a secret may stand in what a line carries as well as in its message.
-        return redact.clean(json.dumps(entry, ensure_ascii=False))
+        return redact.clean(_ENCODER.encode(entry))
 
 
 def _plain(value: object) -> object:

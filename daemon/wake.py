@@ -14,18 +14,21 @@ class Wake:
     def __init__(self, *also: Wake) -> None:
         self.count = 0
         self._also = also
-        self._event = anyio.Event()
+        self._event: anyio.Event | None = None
 
     def set(self) -> None:
         """Wake everybody who waits. From the event loop only."""
         self.count += 1
-        self._event.set()
-        self._event = anyio.Event()
+        if self._event is not None:  # mostly nobody waits, and each photo's end rings
+            self._event.set()
+            self._event = None
         for bell in self._also:
             bell.set()
 
     async def wait(self, seen: int, seconds: float) -> None:
         """Return when the bell has rung since ``seen``, at the latest after ``seconds``."""
         if self.count == seen:
+            if self._event is None:
+                self._event = anyio.Event()
             with anyio.move_on_after(seconds):
                 await self._event.wait()

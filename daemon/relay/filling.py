@@ -69,7 +69,7 @@ class Filling:
             self._under_way.begin(batch.id, "examine", settled)
         for chunk in chunks_of_groups(groups_of(settled)):
             examined = await self._examine.groups(chunk, patient=patient)
-            if self.inspection is not None:
+            if self.inspection is not None and self.inspection.on:
                 for left in examined:
                     await self.inspection.group(left)
             members = [photo for group in chunk for photo in group]

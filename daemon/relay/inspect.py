@@ -50,6 +50,11 @@ class Inspector(Protocol):
         """Give a short name, always the same: what is noted is kept under it."""
         ...
 
+    @property
+    def on(self) -> bool:
+        """Tell whether it wants to be asked just now; one that is switched off costs nothing."""
+        ...
+
     async def inspect(self, group: Sequence[Photo]) -> Mapping[int, Opinion]:
         """Look at a group (a photo and what belongs to it) and give what there is to say, by photo id.
 
@@ -78,9 +83,16 @@ class Inspection:
     bus: Bus
     clock: Clock
 
+    @property
+    def on(self) -> bool:
+        """Tell whether there is anybody to ask."""
+        return any(inspector.on for inspector in self.inspectors)
+
     async def group(self, group: Sequence[Photo]) -> None:
         """Have a group looked at. Returns whatever inspectors do."""
         for inspector in self.inspectors if group else ():
+            if not inspector.on:
+                continue
             opinions = await self._ask(inspector, group)
             held = False
             if opinions:

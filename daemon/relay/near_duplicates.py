@@ -58,6 +58,11 @@ class NearDuplicates:
         self._clock = clock
         self._known: dict[int, int] | None = None
 
+    @property
+    def on(self) -> bool:
+        """Tell whether the settings want it."""
+        return self._current.settings.relay.near_duplicates
+
     async def inspect(self, group: Sequence[Photo]) -> Mapping[int, Opinion]:
         """Compare each picture of a group with the earlier ones.
 
@@ -65,8 +70,6 @@ class NearDuplicates:
             NeedsPerson: ``inspect.no_pillow``.
 
         """
-        if not self._current.settings.relay.near_duplicates:
-            return {}
         pictures = [photo for photo in group if photo.kind in _PICTURES and photo.duplicate_of is None]
         if not pictures:
             return {}

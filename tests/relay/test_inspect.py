@@ -28,6 +28,7 @@ OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
 
 class Fake:
     name = "fake"
+    on = True
 
     def __init__(self, look: Callable[[Sequence[Photo]], Awaitable[Mapping[int, Opinion]]]) -> None:
         self.inspect = look
