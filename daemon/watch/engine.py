@@ -68,6 +68,8 @@ class Engine:
         self._roots = frozenset(roots)
         self._paths: dict[int, str] = {}
         self._counting: dict[int, bool] = {}
+        self._left = (0, "")
+        """The last name that something was renamed away from, with the kernel's number of that rename."""
         self._closing = threading.Lock()
         self._inotify = INotify(nonblocking=True)
         self._bell = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
@@ -142,11 +144,11 @@ class Engine:
     def _take(self, batch: Batch) -> bool:
         """Note what waits in the kernel's queue; tell whether anything did."""
         events = self._inotify.read(timeout=0)
-        for watch, mask, _, name in events:
-            self._note(batch, watch, mask, name)
+        for watch, mask, cookie, name in events:
+            self._note(batch, watch, mask, cookie, name)
         return bool(events)
 
-    def _note(self, batch: Batch, watch: int, mask: int, name: str) -> None:
+    def _note(self, batch: Batch, watch: int, mask: int, cookie: int, name: str) -> None:
         if mask & _OVERFLOW:
             batch.trouble = "the kernel's queue of changes overflowed"
             return
@@ -163,8 +165,14 @@ class Engine:
             return
         if name:
             if name.startswith(HIDDEN_PREFIX) and not mask & _ISDIR:
-                return  # our own; nobody takes it for a photo, and each original that goes bears such a name
+                # Our own; nobody takes it for a photo, and each original that goes bears such a name. Who hid it knows
+                # that it is gone, and what happened to it before matters no more.
+                if mask & _MOVED_TO and cookie == self._left[0]:
+                    batch.changed.discard(self._left[1])
+                return
             path = f"{path}/{name}" if path else name
+        if mask & _MOVED_FROM:
+            self._left = (cookie, path)
         batch.changed.add(path)
         if mask & _ISDIR and mask & _NAMES:
             self._moved(batch, path, came=bool(mask & (_CREATE | _MOVED_TO)))

@@ -90,3 +90,22 @@ async def test_requests_are_made_a_few_at_a_time() -> None:
     assert [one for one in answers if not isinstance(one, RelayError)] == [-n for n in range(30) if n != 5]
     assert isinstance(answers[5], Transient)
     assert 1 < most <= 8
+
+
+async def test_other_threads_join_in_only_where_it_goes_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    threads: set[str] = set()
+    last = threading.Event()
+
+    def work(number: int) -> None:
+        threads.add(threading.current_thread().name)
+        if number == 1:
+            assert last.wait(30)  # a film among small photos keeps none of them waiting
+        if number == 2000:
+            last.set()
+
+    with monkeypatch.context() as patch:
+        patch.setattr("daemon.relay.abreast._QUICK", 60.0)  # whatever else this machine does meanwhile
+        await abreast(work, [0] * 2000, 4)
+    assert len(threads) == 1
+    assert not any(await abreast(work, range(1, 2001), 2))
+    assert last.is_set()

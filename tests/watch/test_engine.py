@@ -251,3 +251,22 @@ def test_a_folder_that_becomes_a_link_while_it_is_set_up_leads_nowhere(
         assert not [path for path in engine.read(0.01, wait=False).changed if "secret" in path]
     finally:
         engine.close()
+
+
+def test_what_the_relay_hides_is_no_news_and_what_it_puts_back_is(top: Path, engine: Engine) -> None:
+    photo, other, hidden = top / "a/x.jpg", top / "a/y.jpg", top / "a/.photon-relay-word-x.jpg.part"
+    photo.touch()
+    other.touch()
+    assert engine.read(GATHER).changed == {"a/x.jpg", "a/y.jpg"}
+    photo.chmod(0o664)
+    other.chmod(0o664)
+    photo.rename(hidden)
+    assert engine.read(GATHER).changed == {"a/y.jpg"}
+    photo.touch()  # an upload takes the name meanwhile
+    assert engine.read(GATHER).changed == {"a/x.jpg"}
+    photo.rename(hidden)
+    hidden.rename(photo)
+    assert engine.read(GATHER).changed == {"a/x.jpg"}
+    photo.rename(top / "a/z.jpg")
+    other.rename(top / ".photon-relay-elsewhere")
+    assert engine.read(GATHER).changed == {"a/x.jpg", "a/y.jpg", "a/z.jpg"}
