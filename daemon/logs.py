@@ -135,6 +135,7 @@ def set_up(level: str, form: str) -> None:
     handler.addFilter(redact)
     # What no line of ours tells is not asked of the system for each of them.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
+    logging._srcfile = None  # nor where in the source it was written
     root = logging.getLogger()
     handler.setLevel(next((old.level for old in root.handlers if old.name == TERMINAL), logging.NOTSET))
     handler.set_name(TERMINAL)

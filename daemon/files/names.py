@@ -5,7 +5,6 @@ Names come in as ``os.fsdecode`` gives them: any bytes but ``/`` and NUL, what i
 
 from __future__ import annotations
 
-import os
 import re
 import unicodedata
 from random import Random, SystemRandom
@@ -145,7 +144,7 @@ def _printable(text: str) -> str:
 
 
 def _length(text: str) -> int:
-    return len(os.fsencode(text)) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogateescape"))
 
 
 def _cut(text: str, longest: int) -> str:

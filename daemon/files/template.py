@@ -129,5 +129,7 @@ def _codes(spec: str) -> list[tuple[str, Callable[[datetime], str] | None]]:
 
 def _component(part: str) -> str:
     """Make one part of the path safe; what hides or climbs (leading dots) loses just that."""
-    part = re.sub(r"^[\s.]+", "", cleaned(part)).rstrip()
+    part = cleaned(part).rstrip()
+    if part[:1] == "." or part[:1].isspace():
+        part = re.sub(r"^[\s.]+", "", part)
     return cut_name(part, LONGEST) if part else ""

@@ -36,6 +36,10 @@ _FINGERPRINTS = {
     "fingerprint": ("inode", "size", "mtime_ns", "ctime_ns"),
     "archive_fingerprint": ("archive_inode", "archive_size", "archive_mtime_ns", "archive_ctime_ns"),
 }
+_ADD = (
+    "INSERT INTO photos (user, folder, path, role, state, inode, size, mtime_ns, ctime_ns, found_at)"
+    " VALUES (?, ?, ?, ?, 'found', ?, ?, ?, ?, ?)"
+)
 _NOTHING: dict[str, Any] = {}
 _ON_THE_WAY = frozenset({State.SETTLED, State.EXAMINED, State.PLACED, State.IMPORTED})
 
@@ -53,22 +57,14 @@ class PhotoMoves:
     def add(self, user: str, folder: str, path: str, role: str, fingerprint: Fingerprint, now: float) -> int:
         """Enter a file that was not known; give its id."""
         with self._store.write() as db:
-            cursor = db.execute(
-                "INSERT INTO photos (user, folder, path, role, state, inode, size, mtime_ns, ctime_ns, found_at)"
-                " VALUES (?, ?, ?, ?, 'found', ?, ?, ?, ?, ?)",
-                (
-                    user,
-                    blob(folder),
-                    blob(path),
-                    role,
-                    fingerprint.inode,
-                    fingerprint.size,
-                    fingerprint.mtime_ns,
-                    fingerprint.ctime_ns,
-                    now,
-                ),
-            )
+            cursor = db.execute(_ADD, (user, blob(folder), blob(path), role, *fingerprint, now))
         return int(cursor.lastrowid or 0)
+
+    def add_each(self, files: Iterable[tuple[str, str, str, str, Fingerprint]], now: float) -> None:
+        """Enter files that were not known, each as ``add`` does: user, folder, path, role and fingerprint."""
+        rows = [(user, blob(folder), blob(path), role, *print_, now) for user, folder, path, role, print_ in files]
+        with self._store.write() as db:
+            db.executemany(_ADD, rows)
 
     def advance(self, ids: Iterable[int], state: State, now: float, note: str = "", **columns: Any) -> None:
         """Put photos into ``state``, set further columns, and write the line into their history.

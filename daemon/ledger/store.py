@@ -77,6 +77,8 @@ class Store:
         self._connection.execute("PRAGMA synchronous = FULL")
         # The log grows for as long as a copy of the ledger is being made, and is cut down to this afterwards.
         self._connection.execute(f"PRAGMA journal_size_limit = {LOG_KEPT}")
+        # What stays anyway may be filled before it is copied into the file: each time costs two syncs.
+        self._connection.execute(f"PRAGMA wal_autocheckpoint = {LOG_KEPT // 4096}")
         self._connection.execute("PRAGMA foreign_keys = ON")
         os.chmod(self.path, 0o600)  # noqa: PTH101  the ledger tells everybody's file names
         migrate(self._connection)

@@ -66,11 +66,25 @@ class Intake:
         included = {user for user in {file.user for file in files} if users.decision(user) == "include"}
         rules = {user: users.rules_for(user) for user in included}
         here = {(file.user, file.path): file for file in files if file.user in included}
+        fresh: list[tuple[str, str, str, str, Fingerprint]] = []
         with self._ledger.write():
             latest = self._ledger.photos.latest_each(here)
-            return {place for place, file in here.items() if self._is_wanted(file, rules[file.user], latest.get(place))}
+            wanted = {
+                place
+                for place, file in here.items()
+                if self._is_wanted(file, rules[file.user], latest.get(place), fresh)
+            }
+            self._ledger.photos.add_each(fresh, self._clock.wall())
+        return wanted
 
-    def _is_wanted(self, file: Found, rules: EffectiveRules, latest: Photo | None) -> bool:
+    def _is_wanted(
+        self,
+        file: Found,
+        rules: EffectiveRules,
+        latest: Photo | None,
+        fresh: list[tuple[str, str, str, str, Fingerprint]],
+    ) -> bool:
+        """Tell whether a file is to be relayed; what is not in the ledger yet is added to ``fresh``."""
         folder = below(file.path, rules.folders)
         kind = role(file.path.rpartition("/")[2], self._current.settings.watch.only)
         if folder is None or kind is None or is_sample(file.path, file.fingerprint.size):
@@ -89,7 +103,7 @@ class Intake:
             and self._ledger.homes.in_baseline(file.user, file.path, file.fingerprint.inode, file.fingerprint.size)
         ):
             return False
-        self._ledger.photos.add(file.user, folder, file.path, kind, file.fingerprint, self._clock.wall())
+        fresh.append((file.user, folder, file.path, kind, file.fingerprint))
         return True
 
     def _unsettle(self, photo: Photo) -> None:
