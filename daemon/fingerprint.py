@@ -41,7 +41,10 @@ class Fingerprint(NamedTuple):
     @classmethod
     def of(cls, status: os.stat_result) -> Fingerprint:
         """Give the fingerprint of what ``stat`` said."""
-        return cls(inode_of(status), status.st_size, _held(status.st_mtime_ns), _held(status.st_ctime_ns))
+        mtime, ctime = status.st_mtime_ns, status.st_ctime_ns
+        if not (-_MOST <= mtime <= _MOST and -_MOST <= ctime <= _MOST):
+            mtime, ctime = _held(mtime), _held(ctime)
+        return cls(inode_of(status), status.st_size, mtime, ctime)
 
     def renamed(self, other: Fingerprint) -> bool:
         """Tell whether ``other`` can be this file after a rename or a link, both of which set the ctime."""

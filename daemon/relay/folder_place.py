@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -54,6 +54,8 @@ class _Chunk:
     paths: dict[int, str]
     at_once: bool = False
     """Whether one call syncs them all; else each file is synced by itself."""
+    leaving: dict[str, bool] = field(default_factory=dict)
+    """Of each user, whether originals are deleted as soon as they are proved."""
 
 
 class FolderPlace:
@@ -138,7 +140,7 @@ class FolderPlace:
     def _make(self, chunk: _Chunk, photo: Photo, source: int, target: int, temporary: str) -> Placed:
         each_block = unless_halted(self._under_way.bytes_of(photo))
         # Not once a sync of this batch has failed: the next one would succeed, whatever the disk has of the original.
-        if self._goes_at_once(photo) and not chunk.batch.attempts:
+        if not chunk.batch.attempts and self._goes_at_once(chunk, photo.user):
             linked = link_into(
                 source, target, temporary, mode=_MODE, expected=photo.fingerprint, sync=not chunk.at_once
             )
@@ -157,11 +159,15 @@ class FolderPlace:
             sync=not chunk.at_once,
         )
 
-    def _goes_at_once(self, photo: Photo) -> bool:
-        """Tell whether an original is deleted as soon as it is proved; one that stays may be written to later."""
-        users = self._current.settings.users
-        rules = users.rules_for(photo.user)
-        return rules.after == "delete" and rules.release_after == 0 and users.decision(photo.user) == "include"
+    def _goes_at_once(self, chunk: _Chunk, user: str) -> bool:
+        """Tell whether a user's originals are deleted as soon as proved; one that stays may be written to later."""
+        known = chunk.leaving.get(user)
+        if known is None:
+            users = self._current.settings.users
+            rules = users.rules_for(user)
+            known = rules.after == "delete" and rules.release_after == 0 and users.decision(user) == "include"
+            chunk.leaving[user] = known
+        return known
 
     # -- names --------------------------------------------------------------------------------------------------
 

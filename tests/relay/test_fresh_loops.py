@@ -72,6 +72,7 @@ async def test_a_release_is_tried_again_while_an_import_is_slow(
             raise Transient("disk.error", "the disk answered EIO")
         return await still(photo)
 
+    monkeypatch.setattr(world.archive, "imports", True)
     monkeypatch.setattr(world.archive, "take_in", slow)
     monkeypatch.setattr(world.archive, "still", away)
     world.one_by_one(monkeypatch)
