@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import anyio.to_thread
 
+from daemon.cli.garbage import look_seldom
 from daemon.control import ask
 from daemon.errors import Transient
 from daemon.ledger.ledger import Ledger
@@ -36,6 +37,7 @@ def sweep(arguments: Namespace) -> int:
     """Do one sweep, relay what it finds, and print a summary."""
     settings = load_at_start(arguments.config, os.environ, sweep=True).settings
     set_up("warning" if sys.stdout.isatty() else settings.log.level, settings.log.format)
+    look_seldom()
     request = {"do": "sweep", "users": arguments.user, "dry_run": arguments.dry_run}
     end = anyio.run(partial(_hand_over_or_do, settings, request, _progress()))
     if "message" in end["end"]:

@@ -9,6 +9,7 @@ import sys
 from functools import partial
 from typing import TYPE_CHECKING
 
+from daemon.cli.garbage import look_seldom
 from daemon.logs import set_up
 from daemon.settings.beside import keep_schema
 from daemon.settings_file import ensure_default
@@ -46,6 +47,7 @@ def run(arguments: Namespace) -> int:
 
     from daemon.lifetime import Locked, run_daemon
 
+    look_seldom()
     try:
         anyio.run(partial(run_daemon, loaded, os.environ, early=early))
     except Locked:
