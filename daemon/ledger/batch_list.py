@@ -48,7 +48,7 @@ class BatchList:
 
     def photos(self, identity: int, limit: int) -> Sequence[Photo]:
         """Give the first ``limit`` photos of a batch."""
-        found = self._store.rows("SELECT * FROM photos WHERE batch_id = ? ORDER BY id LIMIT ?", (identity, limit))
+        found = self._store.rows(f"{rows.PHOTOS} WHERE batch_id = ? ORDER BY id LIMIT ?", (identity, limit))
         return rows.photos(found)
 
     def _sum(self, batch: Batch) -> BatchSum:

@@ -97,7 +97,7 @@ class PhotoList:
     def these(self, ids: Sequence[int]) -> list[Photo]:
         """Give photos by id, newest first."""
         marks = ", ".join("?" * len(ids))
-        sql = f"SELECT * FROM photos WHERE id IN ({marks}) ORDER BY id DESC"  # noqa: S608  only question marks
+        sql = f"{rows.PHOTOS} WHERE id IN ({marks}) ORDER BY id DESC"
         return rows.photos(self._store.rows(sql, list(ids)))
 
     def all_of(self, wanted: Wanted, limit: int = 500) -> Iterator[list[Photo]]:

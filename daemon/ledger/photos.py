@@ -35,7 +35,7 @@ class Photos(PhotoMoves):
 
     def get(self, identity: int) -> Photo | None:
         """Give one photo, or ``None``."""
-        row = self._store.row("SELECT * FROM photos WHERE id = ?", (identity,))
+        row = self._store.row(f"{rows.PHOTOS} WHERE id = ?", (identity,))
         return rows.photo(row) if row else None
 
     def get_each(self, ids: Iterable[int]) -> list[Photo]:
@@ -43,7 +43,7 @@ class Photos(PhotoMoves):
         wanted = list(ids)
         found: dict[int, Photo] = {}
         for part in parts(wanted):
-            sql = f"SELECT * FROM photos WHERE id IN ({marks(part)})"  # noqa: S608  only question marks
+            sql = f"{rows.PHOTOS} WHERE id IN ({marks(part)})"
             found |= {photo.id: photo for photo in rows.photos(self._store.rows(sql, part))}
         return [found[identity] for identity in wanted if identity in found]
 
@@ -57,9 +57,7 @@ class Photos(PhotoMoves):
 
     def latest(self, user: str, path: str) -> Photo | None:
         """Give the newest row of a place in a user's files, or ``None``."""
-        row = self._store.row(
-            "SELECT * FROM photos WHERE user = ? AND path = ? ORDER BY id DESC LIMIT 1", (user, blob(path))
-        )
+        row = self._store.row(f"{rows.PHOTOS} WHERE user = ? AND path = ? ORDER BY id DESC LIMIT 1", (user, blob(path)))
         return rows.photo(row) if row else None
 
     def latest_each(self, places: Iterable[tuple[str, str]]) -> dict[tuple[str, str], Photo]:
@@ -72,7 +70,7 @@ class Photos(PhotoMoves):
             for part in parts(paths):
                 here = f"user = ? AND path IN ({marks(part)})"
                 newest = f"SELECT MAX(id) FROM photos WHERE {here} GROUP BY path"  # noqa: S608  only question marks
-                sql = f"SELECT * FROM photos WHERE id IN ({newest})"  # noqa: S608  only question marks
+                sql = f"{rows.PHOTOS} WHERE id IN ({newest})"
                 found |= {(user, photo.path): photo for photo in rows.photos(self._store.rows(sql, (user, *part)))}
         return found
 
@@ -81,7 +79,7 @@ class Photos(PhotoMoves):
         marks = ", ".join("?" * len(states))
         more = "" if user is None else " AND user = ?"
         arguments = [*(state.value for state in states), *([] if user is None else [user]), limit]
-        sql = f"SELECT * FROM photos WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"  # noqa: S608  only question marks
+        sql = f"{rows.PHOTOS} WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"
         return rows.photos(self._store.rows(sql, arguments))
 
     def places(self, *states: State) -> list[tuple[str, str]]:
@@ -124,7 +122,7 @@ class Photos(PhotoMoves):
         found: dict[int, list[Photo]] = {}
         for part in parts(wanted):
             sql = (
-                f"SELECT * FROM photos WHERE group_id IN ({marks(part)}) AND +state = 'settled'"  # noqa: S608
+                f"{rows.PHOTOS} WHERE group_id IN ({marks(part)}) AND +state = 'settled'"
                 " AND +batch_id IS NULL ORDER BY id"
             )
             for photo in rows.photos(self._store.rows(sql, part)):
@@ -135,7 +133,7 @@ class Photos(PhotoMoves):
     def of_batch(self, batch_id: int, *states: State) -> list[Photo]:
         """Give the photos of a batch, or those of them in any of ``states``, oldest first."""
         only = f" AND +state IN ({marks(states)})" if states else ""
-        sql = f"SELECT * FROM photos WHERE batch_id = ?{only} ORDER BY id"  # noqa: S608  only question marks
+        sql = f"{rows.PHOTOS} WHERE batch_id = ?{only} ORDER BY id"
         found = self._store.rows(sql, (batch_id, *(state.value for state in states)))
         return rows.photos(found)
 
@@ -150,7 +148,7 @@ class Photos(PhotoMoves):
     def last_ended(self, limit: int) -> list[Photo]:
         """Give the photos that came to their end last, newest first."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE ended_at IS NOT NULL AND +state IN ('done', 'refused', 'restored')"
+            f"{rows.PHOTOS} WHERE ended_at IS NOT NULL AND +state IN ('done', 'refused', 'restored')"
             " ORDER BY ended_at DESC LIMIT ?",
             (limit,),
         )
@@ -158,17 +156,17 @@ class Photos(PhotoMoves):
 
     def of_group(self, group_id: int) -> list[Photo]:
         """Give the members of a group."""
-        found = self._store.rows("SELECT * FROM photos WHERE group_id = ? ORDER BY id", (group_id,))
+        found = self._store.rows(f"{rows.PHOTOS} WHERE group_id = ? ORDER BY id", (group_id,))
         return rows.photos(found)
 
     def hidden(self) -> list[Photo]:
         """Give photos whose original may stand under its private hidden name."""
-        return rows.photos(self._store.rows("SELECT * FROM photos WHERE hidden <> x'' ORDER BY id"))
+        return rows.photos(self._store.rows(f"{rows.PHOTOS} WHERE hidden <> x'' ORDER BY id"))
 
     def due(self, now: float) -> list[Photo]:
         """Give waiting photos whose time has come, but for those that wait with their batch."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE state = 'waiting' AND (next_try <= ? OR next_try > ?) AND"
+            f"{rows.PHOTOS} WHERE state = 'waiting' AND (next_try <= ? OR next_try > ?) AND"
             " (batch_id IS NULL OR resume = 'archived') ORDER BY id",
             (now, now + BEYOND),
         )
@@ -178,7 +176,7 @@ class Photos(PhotoMoves):
         """Give proved photos whose original may be let go now, oldest first."""
         found = self._store.rows(
             # One that need not wait after its proof does not wait for a clock that was set back either.
-            "SELECT * FROM photos WHERE state = 'archived' AND (COALESCE(next_try, 0) <= ? OR"
+            f"{rows.PHOTOS} WHERE state = 'archived' AND (COALESCE(next_try, 0) <= ? OR"
             " (next_try > ? AND next_try <= proved_at)) ORDER BY id LIMIT ?",
             (now, now + BEYOND, limit),
         )
@@ -248,7 +246,7 @@ class Photos(PhotoMoves):
     def archived_beside(self, user: str, directory: str, prefix: str) -> list[Photo]:
         """Give photos of that folder whose names start with ``prefix`` and whose bytes are proved in the archive."""
         found = self._store.rows(
-            f"SELECT * FROM photos WHERE user = ? AND path >= ? AND path < ? AND {_ARCHIVED} ORDER BY id",  # noqa: S608
+            f"{rows.PHOTOS} WHERE user = ? AND path >= ? AND path < ? AND {_ARCHIVED} ORDER BY id",
             (user, *_beginning(directory, prefix)),
         )
         return rows.photos(found)
@@ -339,7 +337,7 @@ class Photos(PhotoMoves):
     def sample(self, count: int) -> Sequence[Photo]:
         """Give up to ``count`` photos that ended well, at random, mostly recent ones."""
         found = self._store.rows(
-            "SELECT * FROM photos WHERE id IN (SELECT id FROM photos WHERE state = 'done' AND role = 'main'"
+            f"{rows.PHOTOS} WHERE id IN (SELECT id FROM photos WHERE state = 'done' AND role = 'main'"  # noqa: S608  names of ours
             " AND archived_as <> x'' ORDER BY ended_at DESC LIMIT 500) ORDER BY RANDOM() LIMIT ?",
             (count,),
         )

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import sys
-from functools import lru_cache
-from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Final
 
 from daemon.fingerprint import Fingerprint
 from daemon.ledger.model import Batch, BatchState, Job, Photo, State
@@ -36,25 +34,20 @@ _PHOTO = (
 )
 
 
-@lru_cache(8)
-def _picker(names: tuple[str, ...]) -> itemgetter[Any]:
-    """Give what takes a photo's columns out of a row: by name each would be searched for among forty."""
-    return itemgetter(*(names.index(name) for name in _PHOTO))
-
-
+PHOTOS: Final = f"SELECT {', '.join(_PHOTO)} FROM photos"  # noqa: S608  names of ours
+"""Asks for photos' rows as :func:`photos` wants them: by its place in the row each column costs half as much as by its
+name, and nobody here reads a photo's long way.
+"""
 _STATES = {state.value: state for state in State}
 
 
 def photo(row: sqlite3.Row) -> Photo:
-    """Give a row of ``photos``."""
+    """Give the photo of a row that :data:`PHOTOS` has asked for."""
     return photos([row])[0]
 
 
 def photos(rows: Sequence[sqlite3.Row]) -> list[Photo]:
-    """Give rows of ``photos``, all of one question."""
-    if not rows:
-        return []
-    pick = _picker(tuple(rows[0].keys()))
+    """Give the photos of rows that :data:`PHOTOS` has asked for."""
     # fmt: off
     return [
         Photo(
@@ -72,7 +65,7 @@ def photos(rows: Sequence[sqlite3.Row]) -> list[Photo]:
             blake3, sha1, kind, content_id, batch_id, place, duplicate_of, archived_as, archive_inode,
             archive_size, archive_mtime_ns, archive_ctime_ns, taken, taken_from, after, hidden, imports,
             indexings, attempts, next_try, since, code, message, hint, found_at, ended_at, proved_at,
-        ) in map(pick, rows)
+        ) in rows
     ]
     # fmt: on
 
