@@ -27,12 +27,21 @@ from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+
+_TOKEN = 16
 
 
 def new_hidden_name(name: str) -> str:
     """Give a private name for ``name`` that nobody can guess, to be written into the ledger before ``hide``."""
-    return hidden_name(name, word(16))
+    return hidden_name(name, word(_TOKEN))
+
+
+def new_hidden_names(names: Sequence[str]) -> list[str]:
+    """Give a private name for each of ``names``, as ``new_hidden_name`` does; the kernel is asked for chance once."""
+    letters = word(_TOKEN * len(names))
+    return [hidden_name(name, letters[_TOKEN * at : _TOKEN * (at + 1)]) for at, name in enumerate(names)]
 
 
 def hide(dir_fd: int, name: str, hidden: str, expected: Fingerprint) -> Fingerprint:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import os
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -250,8 +250,8 @@ class Release:
             return False
         parent, _, name = photo.archived_as.rpartition("/")
         try:
-            with Folders(root) as own:
-                ours = (archive or own).below(parent)
+            with nullcontext(archive) if archive is not None else Folders(root) as folders:
+                ours = folders.below(parent)
                 archived = look(ours, name)
                 second = archived is not None and second_name(archived, found, ours, folder)
         except Refused:

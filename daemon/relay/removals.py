@@ -12,7 +12,7 @@ from daemon.errors import RelayError
 from daemon.files.folders import Folders
 from daemon.files.opening import look
 from daemon.files.publishing import sync_dir
-from daemon.files.releasing import hide, new_hidden_name, put_back, unlink_hidden
+from daemon.files.releasing import hide, new_hidden_names, put_back, unlink_hidden
 from daemon.ledger.model import State
 from daemon.nextcloud.homes import check_data
 from daemon.relay.batch import home_of
@@ -50,7 +50,9 @@ class Removals:
             return []
         # A marker that has gone says that this may be another directory: nothing is taken away from it.
         check_data(self._current.settings.nextcloud.data)
-        hidden = {photo.id: new_hidden_name(photo.name) for photo in going}
+        hidden = dict(
+            zip((photo.id for photo in going), new_hidden_names([photo.name for photo in going]), strict=True)
+        )
         self._ledger.photos.put_each({one: {"after": "delete", "hidden": name} for one, name in hidden.items()})
         # Power cut here: nothing has moved; the ledger knows names that nobody bears.
         gone: list[Photo] = []

@@ -10,9 +10,9 @@ import pytest
 
 from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.files import publishing, releasing
-from daemon.files.names import hidden_name
+from daemon.files.names import hidden_name, name_of_hidden
 from daemon.files.opening import directory_below
-from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, put_back, unlink_hidden
+from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, new_hidden_names, put_back, unlink_hidden
 from daemon.files.settling import Where, hidden_in, settle_hidden
 from daemon.fingerprint import Fingerprint
 from tests.files.conftest import unmount
@@ -349,3 +349,11 @@ def test_hidden_files_are_found_without_a_ledger(photo: Path, dir_fd: int) -> No
     hide(dir_fd, "x.jpg", hidden, fingerprint(photo))
     (photo.parent / ".photon-relay-copy.abc.part").write_bytes(b"half a copy")
     assert hidden_in(dir_fd) == [(hidden, "x.jpg")]
+
+
+def test_many_hidden_names_are_each_of_their_own() -> None:
+    names = [f"IMG_{number}.jpg" for number in range(300)]
+    hidden = new_hidden_names(names)
+    assert [name_of_hidden(one) for one in hidden] == names
+    assert len({one.split("-")[2] for one in hidden}) == 300
+    assert new_hidden_names([]) == []
