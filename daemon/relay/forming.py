@@ -96,11 +96,10 @@ class Forming:
     def open_aside(self) -> Batch | None:
         """Make a small batch of users whose disk is slow; mostly there is none.
 
-        One at a time, until it has ended, and none while anything waits for the archive to be well again.
+        One at a time, until it has ended.
         """
         slow = self._slow.users()
-        others = self._ledger.batches.unfinished() if slow else []
-        if not slow or any(batch.id == self._last_aside or batch.next_try is not None for batch in others):
+        if not slow or any(batch.id == self._last_aside for batch in self._ledger.batches.unfinished()):
             return None
         with self._ledger.write():
             newest = self._ledger.photos.settled_last(_ASIDE // 2, of=slow)

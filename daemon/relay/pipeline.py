@@ -34,6 +34,8 @@ from daemon.text import shown, span_in_words
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from anyio.abc import TaskGroup
+
     from daemon.clock import Clock
     from daemon.current import Current
     from daemon.events import Bus
@@ -110,6 +112,7 @@ class Pipeline:
         )
         self._ahead: Ahead | None = None
         self._filling_aside = False
+        self._beside: TaskGroup | None = None
         self.originals = Releases(
             ledger=ledger,
             current=current,
@@ -137,12 +140,9 @@ class Pipeline:
     async def batches(self) -> None:
         """Form batches of what is settled and take them as far as the proof, for ever."""
         async with anyio.create_task_group() as beside:
-            self._ahead = Ahead(beside, self._arrivals, self._prepare)
+            self._beside, self._ahead = beside, Ahead(beside, self._arrivals, self._prepare)
             while True:
                 seen = self._arrivals.count
-                if self._examine.slow.users() and not self._filling_aside:
-                    self._filling_aside = True
-                    beside.start_soon(self._fill_aside)
                 if self.paused or not await self._round():
                     await self._arrivals.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
@@ -229,6 +229,9 @@ class Pipeline:
                 blocked = blocked or await anyio.to_thread.run_sync(self._has_work, batch)
                 continue
             blocked, worked = not await self._batch(batch) or blocked, True
+        if not blocked and self._beside is not None and not self._filling_aside and self._examine.slow.users():
+            self._filling_aside = True
+            self._beside.start_soon(self._fill_aside)
         if blocked or worked:
             # While the archive cannot take photos in, new ones wait where they are: with their owners.
             return not blocked

@@ -84,7 +84,7 @@ class Slow:
             known = user in self._left
             self._left[user] = _QUICK
         if not known:
-            log.warning("the disk of %s is slow: these photos go in batches of their own, beside the others'", user)
+            log.info("the disk of %s is slow: these photos go in batches of their own, beside the others'", user)
 
     def _ended(self, user: str, beyond: float) -> None:
         with self._lock:

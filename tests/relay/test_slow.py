@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import anyio
 import pytest
 
+from daemon.errors import Transient
 from daemon.files.pace import PACE
 from daemon.ledger.model import State
 from daemon.relay import slow
@@ -171,6 +172,31 @@ async def test_a_batch_goes_on_without_what_turns_out_slow(world: World, monkeyp
     assert len(slowly) == 3
     assert {world.photo(one).state for one in (*bobs, alices)} == {State.DONE}
     assert world.photo(alices).batch_id != world.photo(bobs[0]).batch_id
+
+
+async def test_a_rest_that_cannot_be_cleared_away_keeps_no_slow_user_waiting(world: World) -> None:
+    """Only photos that wait for the archive do."""
+    rest = world.ledger.batches.open("a" * 14, world.clock.wall())
+    world.ledger.batches.wait(rest.id, Transient("disk.error", "EIO"), world.clock.wall(), world.clock.wall() + 300)
+    world.examine.slow._look("bob", 99.0)
+    bobs = await world.deliver("bob", {f"{FOLDER}/{n}.jpg": shot(n) for n in range(3)})
+    async with world.running():
+        await world.until(lambda: all(world.photo(one).state is State.DONE for one in bobs))
+
+
+async def test_while_the_archive_is_away_a_slow_users_photos_stay_where_they_are(world: World) -> None:
+    [mine] = await world.deliver("alice", {f"{FOLDER}/mine.jpg": shot(50)})
+    world.archive_root.rename(world.root / "away")
+    async with world.running():
+        await world.until(lambda: world.photo(mine).state is State.WAITING)
+        world.examine.slow._look("bob", 99.0)
+        [bobs] = await world.deliver("bob", {f"{FOLDER}/1.jpg": shot(1)})
+        world.wake.set()
+        await anyio.sleep(0.3)
+        assert world.photo(bobs).batch_id is None
+        (world.root / "away").rename(world.archive_root)
+        await world.later(600)
+        await world.until(lambda: world.photo(bobs).state is State.DONE)
 
 
 async def test_of_equal_photos_examined_side_by_side_one_goes(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
