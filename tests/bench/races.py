@@ -73,11 +73,13 @@ def table(results: list[contenders.Result]) -> str:
     """Give the race as lines; the ratio is to the contender named."""
     rates = {one.name: one.rate for one in results}
     heads = ("photos", "photos/s", "x rsync", "x loop", "read", "written", "disk r", "disk w")
-    lines = [" " * 30 + "".join(f"{head:>10}" for head in heads)]
+    width = max(len(one.name) for one in results)
+    lines = [" " * width + "".join(f"{head:>10}" for head in heads)]
     for one in results:
         ratios = (one.rate / rates[contenders.RSYNC], one.rate / rates[contenders.LOOP])
         shares = (one.read, one.written, one.disk_read, one.disk_written)
         lines.append(
-            f"{one.name:30}{one.count:10}{one.rate:10.1f}" + "".join(f"{value:10.2f}" for value in (*ratios, *shares))
+            f"{one.name:{width}}{one.count:10}{one.rate:10.1f}"
+            + "".join(f"{value:10.2f}" for value in (*ratios, *shares))
         )
     return "\n".join(lines)
