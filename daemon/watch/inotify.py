@@ -7,6 +7,7 @@ one is ended, and the old one is read to its end.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from collections.abc import Awaitable, Callable, Iterable
@@ -36,6 +37,10 @@ log = logging.getLogger(__name__)
 Item = Change | Suspicion
 Out = Callable[[list[Item]], Awaitable[None]]
 
+_OF_ONE = frozenset({
+    errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE, errno.ENOTCONN, errno.ENODEV, errno.ENXIO, errno.EUCLEAN,
+})  # fmt: skip
+"""What a single folder answers that may not be read, or whose own disk has failed: all others are watched."""
 _CANARIES = 64
 """As many roots are proved at a time; each costs one event."""
 _GATHERED = 0.02
@@ -209,8 +214,9 @@ class Watcher:
                 )
                 if self._recursive:
                     log.info("watching %s", count_in_words(engine.directories, "folder"))
-            except PermissionError as error:
-                culprit = below(os.fsdecode(error.filename), present)
+            except OSError as error:
+                known = error.errno in _OF_ONE and error.filename is not None
+                culprit = below(os.fsdecode(error.filename), present) if known else None
                 if culprit is None:
                     raise
                 refused[culprit] = shown(f"{error.filename}: {error.strerror}")

@@ -7,6 +7,7 @@ more on disk, together with whatever else in the directory belongs to it, so tha
 from __future__ import annotations
 
 import itertools
+import logging
 import os
 import time
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ import anyio
 from anyio import CapacityLimiter, to_thread
 
 from daemon.files.kinds import category_of
+from daemon.text import shown
 from daemon.watch import media, tree
 from daemon.watch.model import Found, SettledGroup, below
 from daemon.watch.settle import Due, Settler
@@ -27,6 +29,8 @@ if TYPE_CHECKING:
     from daemon.fingerprint import Fingerprint
     from daemon.watch.model import Sink, WatchOptions
     from daemon.watch.rules import Rules
+
+log = logging.getLogger(__name__)
 
 _COARSE = 5  # CLOCK_REALTIME_COARSE, linux/time.h; Python does not name it
 _TICK = time.clock_getres(_COARSE)
@@ -72,6 +76,8 @@ class Ripener:
         self._there = there
         self._limiter = limiter
         self._poke = anyio.Event()
+        self._unreadable: set[Key] = set()
+        self._draining = False
         self._in_hand: set[str] = set()
         """Users whose groups are being handed over: that takes long where their disk does, and others do not wait."""
 
@@ -144,6 +150,7 @@ class Ripener:
 
     async def drain(self) -> None:
         """Hand over until nothing is pending any more, or the data directory is not in its place."""
+        self._draining = True
         while len(self.settler) and await self._there():
             self._poke = anyio.Event()
             await self._wait()
@@ -182,7 +189,12 @@ class Ripener:
         return handed
 
     async def _hand_over(self, directory: Key, due: list[Due[Key]]) -> int:
-        looked = await to_thread.run_sync(self._look, directory, due, limiter=self._limiter)
+        try:
+            looked = await to_thread.run_sync(self._look, directory, due, limiter=self._limiter)
+        except OSError as error:
+            await self._put_off(directory, due, error)
+            return 0
+        self._unreadable.discard(directory)
         ready = [one for one in due if await self._is_unchanged(one, looked[one.key])]
         asked = await self._ask(directory, ready)
         handed: list[SettledGroup] = []
@@ -197,6 +209,19 @@ class Ripener:
         for start in range(0, len(handed), self.options.chunk):
             await self._sink.settled(handed[start : start + self.options.chunk])
         return len(handed)
+
+    async def _put_off(self, directory: Key, due: list[Due[Key]], error: OSError) -> None:
+        """Look again later at a folder that cannot be read now, which keeps no other one waiting."""
+        if directory not in self._unreadable:
+            self._unreadable.add(directory)
+            where = shown(f"{directory[0]}/files/{directory[1]}")
+            log.warning("%s cannot be looked at (%s); what waits there is looked at again", where, error.strerror)
+        if self._draining:  # whoever waits for the end is not kept waiting; what stands there is found again
+            for name in [name for one in due for name, _ in one.members]:
+                self.settler.gone(directory, name)
+        else:
+            self.settler.activity(directory, self._clock.monotonic())
+            await self._clock.sleep(1.0)
 
     def _look(self, directory: Key, due: list[Due[Key]]) -> dict[str, _Looked]:
         path = f"{directory[0]}/files/{directory[1]}".rstrip("/")

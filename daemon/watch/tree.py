@@ -86,13 +86,15 @@ def names_in(base: str, directory: str) -> list[str]:
 
 
 def stat_directory(base: str, path: str) -> os.stat_result | None:
-    """Stat the directory ``path`` below ``base``; ``None`` where none can be opened there."""
+    """Stat the directory ``path`` below ``base``; ``None`` where none can be opened and looked at there."""
     try:
         fd = open_directory(base, path)
     except OSError:
         return None
     try:
         return os.fstat(fd)
+    except OSError:  # a disk that has failed since
+        return None
     finally:
         os.close(fd)
 

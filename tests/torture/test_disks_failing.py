@@ -68,6 +68,30 @@ def test_every_call_of_nextclouds_disk_fails_for_a_while(tmp_path: Path, error: 
         house.in_order()
 
 
+@pytest.mark.long_form
+def test_a_folder_that_cannot_be_read_keeps_nobody_else_waiting(tmp_path: Path) -> None:
+    """It is one user's, and was well when its photo came: the watch goes on for all others, and for it afterwards."""
+    with House(tmp_path) as house, Mount(tmp_path / "back", house.home()) as disk:
+        house.start(hasty=False)
+        house.configure(watch={"settle": "2s"})
+        time.sleep(2.5)  # the settings are in force
+        house.put("hers.jpg", 1)
+        house.page("/api/v1/sweeps", {})
+        house.until(lambda: house.states().get("hers.jpg") or house.photos("alice"), "hers seen", 10)
+        disk.fault("any", errno="EIO")
+        time.sleep(2.5)
+        house.put("his.jpg", 2, "bob")
+        house.until(lambda: len(house.archived()) == 1, "his in the archive", 15)
+        assert "is started again" not in house.text()
+        disk.clear()
+        house.until_relayed()
+        assert "is started again" not in house.text()
+        assert house.text().count("cannot be looked at") == 1
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
 def test_an_open_file_is_gone_before_its_end(tmp_path: Path) -> None:
     """A file system that is asked by names (FUSE) says so even of a file that is open: it is seen anew."""
     back = tmp_path / "back"
