@@ -295,12 +295,12 @@ class Watcher:
         return None if standing is None else (standing, {root: identity(self.base, root) for root in standing.roots})
 
     def compare(self, seen: Seen | None) -> None:
-        """Have the watch set up anew where `look` has seen that a root is not the directory it was."""
+        """Have the watch set up anew where `look` has seen that a root is not the directory that is watched."""
         if seen is None or seen[0] is not self._standing:
             return
         changed = [root for root, one in seen[1].items() if seen[0].identities[root] != one]
         if changed:
-            self.renew(f"{shown(changed[0] or self.base)} is not the directory it was")
+            self.renew(f"{shown(changed[0] or self.base)} is not the directory it was, or its watch was lost")
 
     async def _stop_at_end(self) -> None:
         """End the waiting threads when the watcher is cancelled."""

@@ -139,8 +139,8 @@ def deafen() -> int:
     return taken
 
 
-async def test_the_canary_notices_a_watch_that_went_deaf(data: Path) -> None:
-    """All its watches are gone and it reports nothing: the canary says so, all is found, and it hears again."""
+async def test_a_watch_that_went_deaf_is_noticed(data: Path) -> None:
+    """All its watches are gone and it reports nothing: it is told, all is found, and it hears again."""
     sink = Memory()
     watch = Watch(replace(QUICK, prove_every=0.3), str(data), sink, lambda: FOLDERS)
     async with running(watch):
@@ -148,7 +148,7 @@ async def test_the_canary_notices_a_watch_that_went_deaf(data: Path) -> None:
         assert watch.status().mode == "inotify"
         assert deafen() > 0
         uploads.put(data / "alice", "InstantUpload/unheard.jpg", b"x")
-        await until(lambda: any("reports nothing" in reason for reason in sink.reasons), 30)
+        await until(lambda: any("its watch was lost" in reason for reason in sink.reasons), 30)
         await until(lambda: sink.paths == ["alice/InstantUpload/unheard.jpg"])
         await until(lambda: watch.status().mode == "inotify", 30)
         uploads.put(data / "alice", "InstantUpload/heard.jpg", b"x")
