@@ -221,3 +221,29 @@ async def test_of_equal_photos_examined_side_by_side_one_goes(world: World, monk
         group.start_soon(world.examine.groups, [[other]])
     twins = [world.photo(photo).duplicate_of for photo in (one, other)]
     assert sorted(twins, key=str) in ([one.id, None], [other.id, None]), twins
+
+
+@pytest.mark.parametrize("archive", ["folder", "photoprism"])
+async def test_equal_names_filled_side_by_side_all_arrive(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, archive: str
+) -> None:
+    """Both want the same names in the archive at the same time, and some have the same bytes."""
+    world = await make_world(archive, **OFF)
+    monkeypatch.setattr(world.examine.slow, "users", lambda: ("bob",))
+    async with world.running():
+        for start in range(0, 24, 12):
+            names = [f"{FOLDER}/IMG_{n}.jpg" for n in range(start, start + 12)]
+            mine = {name: shot(n, 200_000) for n, name in enumerate(names, start)}
+            his = {name: shot(n if n % 4 == 0 else n + 500, 200_000) for n, name in enumerate(names, start)}
+            await world.deliver("bob", his)
+            await world.deliver("alice", mine)
+            world.wake.set()
+        for _ in range(40):
+            await world.later(60)
+            await anyio.sleep(0.1)
+            if world.quiet():
+                break
+        await world.until(world.quiet)
+    assert {photo.state for photo in world.ledger.photos.by_state(*State)} == {State.DONE}, world.said()
+    contents = {shot(n, 200_000) for n in range(24)} | {shot(n + 500, 200_000) for n in range(24) if n % 4}
+    assert sorted(world.archived().values()) == sorted(contents)

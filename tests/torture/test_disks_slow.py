@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import http.client
+import random
 import time
 from functools import partial
 from typing import TYPE_CHECKING
@@ -13,9 +14,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.e2e.world import digest
+from tests.kill.trials import SEED
+from tests.torture.counts import COUNTS
 from tests.torture.fuse.mount import Mount
 from tests.torture.house import House, photo
-from tests.torture.needs import LONG, needs_fuse
+from tests.torture.needs import LONG, many, needs_fuse
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -117,5 +120,35 @@ def test_one_users_slow_disk_keeps_nobody_else_waiting(tmp_path: Path, archive: 
         disk.clear()
         house.until_relayed(60)
         assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+@pytest.mark.long_form
+@pytest.mark.parametrize("archive", ["folder", "photoprism"])
+def test_killed_while_a_slow_disk_is_read_beside_the_others(tmp_path: Path, archive: str) -> None:
+    """Two batches are under way at a time, then."""
+    dice = random.Random(SEED)
+    with Mount(tmp_path / "back", tmp_path / "data/bob/files/InstantUpload") as disk, House(tmp_path) as house:
+        if archive == "photoprism":
+            house.with_photoprism()
+        house.configure(watch={"settle": "300ms", "partner": "0s"})
+        disk.fault(["read"], path="*.jpg", seconds=0.7)
+        house.start()
+        for life in range(many(6, 12)):
+            for number in range(8):
+                house.put(f"{life}-{number}.jpg", 100 * life + number, "bob")
+            house.page("/api/v1/sweeps", {})
+            for number in range(4):
+                house.put(f"{life}-mine-{number}.jpg", 100 * life + 50 + number)
+                time.sleep(dice.uniform(0.3, 2.5))
+            house.kill()
+            COUNTS.kills += 1
+            house.nothing_lost()
+            house.start()
+        disk.clear()
+        house.until_relayed(120)
+        assert house.stop() == 0
+        print(f"{many(6, 12)} kills, seed {SEED}; {house.text().count('is slow: these photos go')} times told as slow")
         house.well_spoken()
         house.in_order()
