@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COARSE = 5  # CLOCK_REALTIME_COARSE, linux/time.h; Python does not name it
+_TURN = 0.5
+"""Seconds for which the others wait while one user's photos are handed over."""
 _TICK = time.clock_getres(_COARSE)
 """Seconds by which a change time may be early: file systems take it from the kernel's last tick (1 to 10 ms)."""
 
@@ -132,21 +134,28 @@ class Ripener:
             await self.room.wait()
 
     async def run(self) -> None:
-        """Hand over what comes to rest, each user's beside the others', until cancelled."""
+        """Hand over what comes to rest, until cancelled: user by user, and beside one whose disk is slow the others'.
+
+        Who comes first is so the same in every run: it decides who gets which number where names in the archive clash.
+        """
         async with anyio.create_task_group() as group:
             while True:
                 self._poke = anyio.Event()
                 await self._wait()
                 for user, due in itertools.groupby(self._due(), key=lambda one: one.directory[0]):
                     self._in_hand.add(user)
-                    group.start_soon(self._hand_over_of, user, list(due))
+                    over = anyio.Event()
+                    group.start_soon(self._hand_over_of, user, list(due), over)
+                    with anyio.move_on_after(_TURN):
+                        await over.wait()
 
-    async def _hand_over_of(self, user: str, due: list[Due[Key]]) -> None:
+    async def _hand_over_of(self, user: str, due: list[Due[Key]], over: anyio.Event) -> None:
         try:
             await self._hand_over_each(due)
         finally:
             self._in_hand.discard(user)
             self._poke.set()
+            over.set()
 
     async def drain(self) -> None:
         """Hand over until nothing is pending any more, or the data directory is not in its place."""
