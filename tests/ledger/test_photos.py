@@ -45,6 +45,18 @@ def test_a_name_of_any_bytes_comes_back_as_it_was(found: list[str]) -> None:
             ledger.close()
 
 
+def test_two_steps_at_once_are_two_lines_and_the_note_is_the_first_ones(ledger: Ledger) -> None:
+    ids = [put(ledger, State.ARCHIVED, f"Camera/{number}.jpg", place="2026/x.jpg") for number in range(2)]
+    rows: dict[int, dict[str, Any]] = {identity: {"hidden": "", "after": "delete"} for identity in ids}
+    ledger.photos.advance_each(rows, State.DONE, NOW + 9, {ids[0]: "removed"}, through=State.RELEASED)
+    for identity, note in zip(ids, ("removed", ""), strict=True):
+        told = [(line["state"], line["note"], line["at"]) for line in ledger.photos.history(identity)][-2:]
+        assert told == [("released", note, NOW + 9), ("done", "", NOW + 9)]
+        photo = get(ledger, identity)
+        assert (photo.state, photo.ended_at, photo.place) == (State.DONE, NOW + 9, "")
+    assert ledger.photos.counts()["done"] == 2
+
+
 def test_each_step_is_a_line_of_the_history(ledger: Ledger) -> None:
     identity = add(ledger)
     ledger.photos.advance([identity], State.SETTLED, NOW + 1)
