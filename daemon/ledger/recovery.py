@@ -128,14 +128,15 @@ def _set_aside(state: str, loss: Loss) -> str:
         json.dump({"at": loss.at, "why": loss.why, "copy_of": loss.copy_of}, file)
         file.flush()
         os.fsync(file.fileno())
-    sync(aside)
+    # The whole way there first: a ledger that is moved into a folder whose own name does not last goes with it.
+    for folder in (aside, f"{state}/{ASIDE}", state):
+        sync(folder)
     for one in _FILES:
         with suppress(FileNotFoundError):
             # Power cut here: the ledger goes first. A log of it that is left behind alone is seen at the next start
             # and set aside too, before another ledger could be opened beside it and take it for its own.
             os.rename(f"{state}/{one}", f"{aside}/{one}")
     sync(aside)
-    sync(f"{state}/{ASIDE}")
     sync(state)
     return aside
 
