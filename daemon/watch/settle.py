@@ -156,11 +156,11 @@ class Settler(Generic[D]):
             self.gone(due.directory, name)
         return True
 
-    def due(self, now: float) -> list[Due[D]]:
-        """Give the groups that are settled now; they stay until taken."""
+    def due(self, now: float, passed_over: Callable[[D], bool] = lambda _: False) -> list[Due[D]]:
+        """Give the groups that are settled now; they stay until taken. Not those in directories ``passed_over``."""
         result: list[Due[D]] = []
         for directory, state in self._directories.items():
-            if self._earliest(state) > now:
+            if passed_over(directory) or self._earliest(state) > now:
                 continue
             for key, group in state.groups.items():
                 if self._settled_at(state, group) <= now:
