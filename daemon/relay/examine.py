@@ -27,7 +27,7 @@ from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Verdict
-from daemon.relay.batch import home_of
+from daemon.relay.batch import home_of, size_of
 from daemon.relay.partners import companions
 from daemon.relay.presence import really
 from daemon.relay.slow import Slow, TooSlow
@@ -85,7 +85,7 @@ class Examine:
         data = self._current.settings.nextcloud.data
         with Folders(data) as homes:
             look = partial(self._look, homes=homes, patient=patient)
-            found = await abreast(look, photos, threads(self._current.settings, data))
+            found = await abreast(look, photos, threads(self._current.settings, data), size=size_of(photos))
         outcomes = dict(zip((photo.id for photo in photos), found, strict=True))
         left = await anyio.to_thread.run_sync(self._write_down, groups, outcomes)
         # Two batches may be examined side by side: equal photos in them must not become each other's duplicate.

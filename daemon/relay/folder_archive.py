@@ -18,7 +18,7 @@ from daemon.ledger.model import State
 from daemon.relay import originals
 from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Finding, Verdict, as_answer, by_group, concerns_all
-from daemon.relay.batch import chunks_of_groups, home_of
+from daemon.relay.batch import chunks_of_groups, home_of, size_of
 from daemon.relay.folder_place import FolderPlace, drop
 from daemon.relay.folder_stock import FolderStock
 from daemon.relay.room import need_room
@@ -204,6 +204,7 @@ class FolderArchive:
                 ),
                 photos,
                 threads(self._current.settings, self.root),
+                size=size_of(photos),
                 of_all=concerns_all,
             )
         return by_group(groups, dict(zip((photo.id for photo in photos), found, strict=True)))

@@ -26,7 +26,7 @@ from daemon.files.template import fill
 from daemon.fingerprint import Fingerprint
 from daemon.relay import originals
 from daemon.relay.abreast import abreast, threads, unless_halted
-from daemon.relay.batch import home_of, main_of
+from daemon.relay.batch import home_of, main_of, size_of
 from daemon.relay.presence import really
 from daemon.text import shown
 
@@ -87,6 +87,7 @@ class FolderPlace:
                     lambda photo: self._bring(chunk, photo),
                     photos,
                     threads(settings, settings.nextcloud.data, settings.archive.folder.path),
+                    size=size_of(photos),
                     of_all=_concerns_all,
                 )
                 found = dict(zip(paths, outcomes, strict=True))

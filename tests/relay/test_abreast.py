@@ -109,3 +109,19 @@ async def test_other_threads_join_in_only_where_it_goes_slowly(monkeypatch: pyte
     assert len(threads) == 1
     assert not any(await abreast(work, range(1, 2001), 2))
     assert last.is_set()
+
+
+async def test_small_files_that_take_a_moment_longer_have_one_thread_and_large_ones_all() -> None:
+    threads: set[str] = set()
+
+    def work(_: int) -> None:
+        threads.add(threading.current_thread().name)
+        time.sleep(0.001)
+
+    await abreast(work, range(100), 2, size=100 * 3_000_000)
+    assert len(threads) == 2
+    threads.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("daemon.relay.abreast._QUICK_SMALL", 60.0)  # whatever else this machine does meanwhile
+        await abreast(work, range(100), 2, size=100 * 100_000)
+    assert len(threads) == 1
