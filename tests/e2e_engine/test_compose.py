@@ -107,6 +107,7 @@ def test_from_nothing_to_the_archive(compose: Compose, ground: Ground) -> None:
     compose.sees("folders", "to be filled in: PhotoPrism's app password")
     made = (ground.folder / "config" / "photon-relay.yaml").stat()
     assert (made.st_uid, made.st_gid) == (33, 33)
+    compose.sees("relay", "running; state in")
     assert docker("exec", relay, "photon-relay", "health") == "ok"
 
     # What the messages said is filled in, the file saved beside it, and the start is made again, as one would.

@@ -302,7 +302,8 @@ def test_a_very_deep_tree_is_not_entered_for_ever(tmp_path: Path) -> None:
     found = list(tree.walk(str(tmp_path), ""))
     assert len(found) == tree.DEEPEST + 1
     assert found[-1].error is not None
-    assert len(list(Path("/proc/self/fd").iterdir())) == before
+    # Fewer, where others let go of something meanwhile.
+    assert len(list(Path("/proc/self/fd").iterdir())) <= before
     subprocess.run(["rm", "-rf", str(tmp_path / "d")], check=True)
 
 
