@@ -130,7 +130,8 @@ class Ripener:
     async def wait_for_room(self) -> None:
         """Wait while too much is pending: whoever finds more is slowed down by whoever takes it."""
         while len(self.settler) >= self.options.pending:
-            self.room = anyio.Event()
+            if self.room.is_set():  # else others wait for it already, who would wait for one that nobody sets
+                self.room = anyio.Event()
             await self.room.wait()
 
     async def run(self) -> None:

@@ -14,7 +14,9 @@ import anyio
 import pytest
 
 from daemon.errors import Transient
+from daemon.fingerprint import Fingerprint
 from daemon.watch import digest
+from daemon.watch.model import Found
 from daemon.watch.watcher import Watch
 from tests import uploads
 from tests.watch.sinks import QUICK, Memory, running, until
@@ -528,6 +530,18 @@ async def test_a_sweep_bounds_what_it_holds(data: Path) -> None:
     sink = Memory()
     await make(data, sink, replace(QUICK, pending=10, chunk=5)).sweep(settle=0)
     assert len(sink.paths) == 60
+
+
+async def test_all_who_wait_for_room_go_on_when_there_is_some(data: Path) -> None:
+    ripener = make(data, Memory(), replace(QUICK, pending=1))._ripener
+    ripener.seen(Found("alice", "InstantUpload/a.jpg", Fingerprint(1, 1, 1, 1)))
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            for _ in range(3):  # the live watch, a sweep, another one
+                group.start_soon(ripener.wait_for_room)
+            await anyio.sleep(0.1)
+            ripener.settler.gone(("alice", "InstantUpload"), "a.jpg")
+            ripener.room.set()
 
 
 async def test_a_sweep_without_the_data_directory_says_so(tmp_path: Path) -> None:
