@@ -159,11 +159,13 @@ def walk(
     open_fds: list[int] = []
     waiting: list[list[str]] = []  # for each open directory, the paths in it still to enter
     try:
+        # What is open is noted before anything is given out: whoever has seen enough may ask for no more.
         first, fd = _enter_first(base, path, skip, wanted)
-        yield first
         if fd is None:
+            yield first
             return
         open_fds.append(fd)
+        yield first
         waiting.append([f"{path}/{name}" if path else name for name in sorted(first.directories, reverse=True)])
         while open_fds:
             if not waiting[-1]:
@@ -175,9 +177,10 @@ def walk(
                 yield Listing(child, None, [], [], OSError(errno.ENAMETOOLONG, "nested too deeply", child))
                 continue
             found, fd = enter(open_fds[-1], child, skip, wanted)
-            yield found
             if fd is not None:
                 open_fds.append(fd)
+            yield found
+            if fd is not None:
                 waiting.append([f"{child}/{name}" for name in sorted(found.directories, reverse=True)])
     finally:
         for fd in open_fds:

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from contextlib import asynccontextmanager
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -288,6 +289,14 @@ def test_nothing_is_opened_through_a_link_or_upwards(tmp_path: Path) -> None:
             tree.open_directory(base, path)
     assert tree.identity(base, "real/deep") is not None
     assert [found.path for found in tree.walk(base, "")] == ["", "real", "real/deep"]
+
+
+def test_a_walk_that_is_broken_off_leaves_nothing_open(tmp_path: Path) -> None:
+    (tmp_path / "a/b/c").mkdir(parents=True)
+    for most in (1, 2, 3, 4):
+        before = set(Path("/proc/self/fd").iterdir())
+        assert len(list(islice(tree.walk(str(tmp_path), ""), most))) == most
+        assert set(Path("/proc/self/fd").iterdir()) <= before
 
 
 def test_a_very_deep_tree_is_not_entered_for_ever(tmp_path: Path) -> None:
