@@ -257,7 +257,7 @@ class Photos(PhotoMoves):
         for part in parts(enumerate(places), 200):
             # The cross join has SQLite go through the places, and look each up in the index of paths.
             sql = (
-                f"WITH places (number, of_user, first, last) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * len(part))})"  # noqa: S608
+                f"WITH places (number, of_user, first, last) AS (VALUES {', '.join(['(?, ?, ?, ?)'] * len(part))})"  # noqa: S608  question marks
                 " SELECT DISTINCT number FROM places CROSS JOIN photos"
                 f" WHERE user = of_user AND path >= first AND path < last AND {_ARCHIVED} ORDER BY number"
             )

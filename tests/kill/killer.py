@@ -273,5 +273,5 @@ def warm_up() -> None:
 
     # A listing of a dozen files has several parts then, each written by itself, as one of many thousands has.
     for module in (folder_stock, homekeeper):
-        setattr(module, "_CHUNK", 3)  # noqa: B010
+        setattr(module, "_CHUNK", 3)  # noqa: B010  a constant to mypy
     asyncio.new_event_loop().close()

@@ -108,7 +108,7 @@ def test_an_open_file_is_gone_before_its_end(tmp_path: Path) -> None:
         for point in range(1, 30) if LONG else (14, 19):
             house.put(f"{point}.jpg", point)
             rule = disk.fault("getattr", path=f"{point}.jpg", errno="ENOENT", first=point, times=1)
-            house.until(lambda: all_gone() or disk.acted(rule), "a look that fails", 15)  # noqa: B023
+            house.until(lambda: all_gone() or disk.acted(rule), "a look that fails", 15)  # noqa: B023  asked within this turn
             acted = disk.acted(rule)
             disk.clear()
             met += acted

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.watch.engine import Batch, Engine
-from tests.files.conftest import filesystem, mount, mounted, unmount  # noqa: F401
+from tests.files.conftest import filesystem, mount, mounted, unmount  # noqa: F401  fixtures
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,7 +46,7 @@ def test_a_new_directory_is_watched_with_all_below(top: Path, engine: Engine) ->
     assert engine.read(GATHER).changed == {"a/b/c/y.jpg"}
 
 
-def test_every_directory_is_watched_on_every_file_system(filesystem: Path) -> None:  # noqa: F811
+def test_every_directory_is_watched_on_every_file_system(filesystem: Path) -> None:  # noqa: F811  a fixture
     """Some count the directories in a directory as links to it, others do not, and one inside may be a mount."""
     (filesystem / "a/b/c").mkdir(parents=True)
     (filesystem / "a/over").mkdir()

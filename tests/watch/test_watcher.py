@@ -222,7 +222,7 @@ async def test_nobody_waits_while_another_ones_photos_are_looked_into(data: Path
             await until(begun.is_set)
             for number in range(3):
                 uploads.put(data / "bob", f"InstantUpload/{number}.jpg", b"bob")
-                await until(lambda: len(sink.groups) == number + 1)  # noqa: B023
+                await until(lambda: len(sink.groups) == number + 1)  # noqa: B023  asked within this turn
             opened.set()
             await until(lambda: len(sink.groups) == 6)
     finally:
