@@ -6,6 +6,7 @@
 #   make test     style, types and all tests; names what this machine lacks         (ARGS="-k words" and others)
 #   make torture  kills, power cuts and faults by the thousand: docs/torture.md       (ARGS="-k power" and others)
 #   make soak     an hour of a real daemon under load, killed and lied to            (SECONDS=600, ARGS="--seed 7")
+#   make million  a home of a million photos, relayed one by one; needs 10 GB, and hours (ARGS="--files 100000")
 #   make bench    one table of figures, each beside its goal; needs rsync            (ARGS="--quick", "--help")
 #   make image    the container image photon-relay:latest; needs a Docker engine     (BASE=, PLATFORM= for buildx)
 #   make e2e      the image, the Compose and the stack file on a real engine         (ARGS="-k swarm" and others)
@@ -25,7 +26,7 @@ ARGS ?=
 WORKERS ?= $(shell echo $$(($$(nproc 2>/dev/null || echo 1) + 1)))
 
 .DELETE_ON_ERROR:
-.PHONY: help demo test torture soak bench image e2e image-figures screenshots walk audit lock lint types format compat clean
+.PHONY: help demo test torture soak million bench image e2e image-figures screenshots walk audit lock lint types format compat clean
 
 help:
 	@awk '/^#/ { sub(/^# ?/, ""); print; next } { exit }' Makefile
@@ -76,6 +77,9 @@ torture: $(VENV)/.dev
 
 soak: $(VENV)/.dev
 	@$(VENV)/bin/python -m tests.torture.soak --seconds $(or $(SECONDS),3600) $(ARGS)
+
+million: $(VENV)/.dev
+	@$(VENV)/bin/python -m tests.torture.million $(ARGS)
 
 bench: $(VENV)/.dev
 	@command -v rsync >/dev/null || { echo "The benchmark measures rsync too: apt-get install rsync" >&2; exit 1; }
