@@ -160,7 +160,7 @@ class App:
 
     async def start(self) -> None:
         """Bring what a crash left half done to an end; then everything may run."""
-        await anyio.to_thread.run_sync(self.pipeline.recover)
+        await anyio.to_thread.run_sync(self.pipeline.recovery.run)
 
     async def run(self, *, schedule: bool = True) -> None:
         """Run all loops until cancelled; ``schedule`` is off for a single sweep."""

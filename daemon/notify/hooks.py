@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from anyio.abc import Process
 
     from daemon.ledger.outbox import Parcel
-    from daemon.settings.sections import Hook
+    from daemon.settings.messages import Hook
 
 EVENTS = (
     "photo.done",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from daemon.notify.ntfy import PRIORITIES
 
 if TYPE_CHECKING:
-    from daemon.settings.sections import Ntfy
+    from daemon.settings.messages import Ntfy
 
 DAY = 86400.0
 LEVELS = {

@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.outbox import Parcel
     from daemon.notify.buttons import Deed
-    from daemon.settings.sections import Hook, Ntfy
+    from daemon.settings.messages import Hook, Ntfy
 
 log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from daemon.text import shown
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from daemon.settings.sections import Ntfy
+    from daemon.settings.messages import Ntfy
 
 WITHIN = 15.0
 """Seconds for the whole of one call."""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.outbox import Parcel
-    from daemon.settings.sections import Hook, Ntfy
+    from daemon.settings.messages import Hook, Ntfy
 
 NTFY = "ntfy"
 SOON = 4.0

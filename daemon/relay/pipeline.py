@@ -7,23 +7,22 @@ that concerns one photo takes its group out of the batch; one that concerns the 
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
 import anyio.to_thread
 
-from daemon.errors import Refused, RelayError, Transient
+from daemon.errors import RelayError, Transient
 from daemon.files.faults import in_words
-from daemon.files.opening import directory_below, look
 from daemon.ledger.model import BatchState, State
 from daemon.pauses import BEYOND, pause
 from daemon.relay.ahead import Ahead
-from daemon.relay.batch import chunks_of_groups, groups_of, moved
 from daemon.relay.failures import Failures
 from daemon.relay.filling import Filling
 from daemon.relay.forming import Forming
+from daemon.relay.importing import Importing
+from daemon.relay.recovery import Recovery
 from daemon.relay.refreshes import Refreshes
 from daemon.relay.releases import Releases
 from daemon.relay.removals import Removals
@@ -85,9 +84,6 @@ class Pipeline:
         self._current = current
         self._archive = archive
         self._examine = examine
-        self._confirm = confirm
-        self._release = release
-        self._restore = restore
         self._issues = issues
         self._bus = bus
         self._clock = clock
@@ -96,7 +92,6 @@ class Pipeline:
         self._arrivals = wake if arrivals is None else arrivals
         self.under_way = under_way or UnderWay(clock)
         self.paused = False
-        self._proving = False
         teller = Teller(ledger, bus, clock)
         self._failures = Failures(ledger, clock, teller, look_again)
         self.forming = Forming(ledger, current, archive, clock, examine.slow, self._stopped)
@@ -110,7 +105,26 @@ class Pipeline:
             under_way=self.under_way,
             clock=clock,
         )
-        self._ahead: Ahead | None = None
+        self._importing = Importing(
+            ledger=ledger,
+            current=current,
+            archive=archive,
+            confirm=confirm,
+            failures=self._failures,
+            under_way=self.under_way,
+            bus=bus,
+            wake=wake,
+            clock=clock,
+        )
+        self.recovery = Recovery(
+            ledger=ledger,
+            current=current,
+            archive=archive,
+            release=release,
+            restore=restore,
+            failures=self._failures,
+            clock=clock,
+        )
         self._filling_aside = False
         self._beside: TaskGroup | None = None
         self.originals = Releases(
@@ -128,75 +142,22 @@ class Pipeline:
             ledger=ledger,
             refresh=refresh,
             teller=teller,
-            busy=lambda: self._proving or self.originals.busy,
+            busy=lambda: self._importing.proving or self.originals.busy,
             wake=wake,
             clock=clock,
         )
         self._said: set[int] = set()
-        self._unseen: set[int] = set()
 
     # -- the loops ----------------------------------------------------------------------------------------------
 
     async def batches(self) -> None:
         """Form batches of what is settled and take them as far as the proof, for ever."""
         async with anyio.create_task_group() as beside:
-            self._beside, self._ahead = beside, Ahead(beside, self._arrivals, self._prepare)
+            self._beside, self._importing.ahead = beside, Ahead(beside, self._arrivals, self._prepare)
             while True:
                 seen = self._arrivals.count
                 if self.paused or not await self._round():
                     await self._arrivals.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
-
-    def recover(self) -> None:
-        """After a crash: bring half-done releases to an end and see how far unfinished batches really are. Blocking."""
-        self._release.recover(self._restore.recover)
-        for batch in self._ledger.batches.unfinished():
-            try:
-                self._see(batch)
-            except RelayError as error:
-                # Its disk is away: the batch waits until it can be looked at, and nothing else waits for that.
-                log.warning("batch %s cannot be looked at yet: %s", batch.name, error)
-                self._unseen.add(batch.id)
-        self._forget_vanished()
-
-    def _see(self, batch: Batch) -> None:
-        """See how far a batch is that was being filled when the last run ended."""
-        if batch.state is not BatchState.OPEN:
-            return
-        now = self._clock.wall()
-        placed = self._archive.already_placed(batch)
-        with self._ledger.write():
-            photos = self._ledger.photos.of_batch(batch.id)
-            if placed:
-                ids = [photo.id for photo in photos if photo.place and State.EXAMINED in {photo.state, photo.resume}]
-                self._ledger.photos.advance(ids, State.PLACED, now, "seen after a restart")
-                self._ledger.batches.move(batch.id, BatchState.PLACED, now)
-            else:
-                again = [photo.id for photo in photos if photo.state is State.EXAMINED]
-                self._ledger.photos.advance(again, State.SETTLED, now, "examined again after a restart")
-
-    async def _seen(self, batch: Batch) -> Batch:
-        """Look at a batch whose disk was away at the start; give it as it is then."""
-        if batch.id not in self._unseen:
-            return batch
-        await anyio.to_thread.run_sync(self._see, batch)
-        self._unseen.discard(batch.id)
-        return await anyio.to_thread.run_sync(self._ledger.batches.get, batch.id) or batch
-
-    def _forget_vanished(self) -> None:
-        """Forget what was only found, and taken away by its owner while nobody watched."""
-        data = self._current.settings.nextcloud.data
-        for photo in self._ledger.photos.by_state(State.FOUND):
-            with suppress(RelayError):
-                try:
-                    with directory_below(data, f"{photo.user}/files/{photo.directory}".rstrip("/")) as folder:
-                        gone = look(folder, photo.name) is None
-                except Refused:
-                    gone = True
-                if gone:
-                    self._ledger.photos.forget(photo.id)
-                else:
-                    # Stopped just before that was looked at.
-                    self._failures.unless_replaced(photo)
 
     def _stopped(self) -> bool:
         """Tell whether nothing may move now."""
@@ -221,8 +182,8 @@ class Pipeline:
         if self._current.settings.relay.dry_run:
             await self._say_only()
             return False
-        if self._ahead is not None:
-            await self._ahead.rest()
+        if self._importing.ahead is not None:
+            await self._importing.ahead.rest()
         blocked = worked = False
         for batch in await anyio.to_thread.run_sync(self._unfinished):
             if batch.next_try is not None and 0 < batch.next_try - self._clock.wall() <= BEYOND:
@@ -311,13 +272,13 @@ class Pipeline:
         """Take a batch as far as it goes; ``False`` where it must wait. In a ``fresh`` one no photo waits."""
         try:
             if not fresh:
-                batch = await self._seen(batch)
+                batch = await self.recovery.seen(batch)
                 await anyio.to_thread.run_sync(self._take_up, batch)
             if batch.state is BatchState.OPEN:
                 batch = await self.filling.fill(batch)
             if batch.state is BatchState.PLACED:
-                batch = await self._import(batch)
-            await self._prove(batch)
+                batch = await self._importing.take_in(batch)
+            await self._importing.prove(batch)
         except (RelayError, OSError) as raised:
             return not await self._waits(batch, raised)
         finally:
@@ -358,72 +319,6 @@ class Pipeline:
                 if photo.state in _WITH_BATCH:
                     self._ledger.photos.wait([photo.id], _resume(photo, batch), error, now, again)
         log.info("batch %s waits %s: %s", batch_id, span_in_words(again - now), error)
-
-    async def _members(self, batch: Batch, *states: State) -> list[Photo]:
-        return await anyio.to_thread.run_sync(self._ledger.photos.of_batch, batch.id, *states)
-
-    async def _import(self, batch: Batch) -> Batch:
-        # Settled in a batch that is filled (a crash in between): nobody would look at them here again.
-        late = [photo.id for photo in await self._members(batch, State.SETTLED)]
-        await anyio.to_thread.run_sync(self._ledger.photos.leave_batch, late)
-        placed = await self._members(batch, State.PLACED)
-        if placed:
-            await anyio.to_thread.run_sync(self._ledger.batches.count_import, batch.id)
-
-            def progress(event: str, name: str) -> None:
-                self._bus.tell(f"import.{event}", batch=batch.id, name=shown(name))
-                if event == "started":
-                    self.under_way.started(name)
-
-            self.under_way.begin(batch.id, "import", placed)
-            await self._take_in(batch, placed, progress)
-        twins = await self._members(batch, State.EXAMINED)
-        return await anyio.to_thread.run_sync(self._imported, batch, placed, twins)
-
-    async def _take_in(self, batch: Batch, placed: list[Photo], progress: Callable[[str, str], None]) -> None:
-        if self._ahead is None or not self._archive.apart:
-            await self._archive.take_in(batch, placed, progress)
-            return
-        self._ahead.begin(batch.id)
-        try:
-            await self._archive.take_in(batch, placed, progress)
-        finally:
-            self._ahead.over()
-
-    def _imported(self, batch: Batch, placed: list[Photo], twins: list[Photo]) -> Batch:
-        ids = [photo.id for photo in [*placed, *twins]]
-        with self._ledger.write():
-            self._ledger.photos.put_each({photo.id: {"imports": photo.imports + 1} for photo in placed})
-            return moved(self._ledger, batch, ids, State.IMPORTED, BatchState.IMPORTED, self._clock.wall())
-
-    async def _prove(self, batch: Batch) -> None:
-        self._proving = True
-        try:
-            await self._prove_all(batch)
-        finally:
-            self._proving = False
-        await self._archive.clear(batch)
-        await anyio.to_thread.run_sync(self._ledger.batches.move, batch.id, BatchState.ENDED, self._clock.wall())
-        self._bus.tell("batch.ended", id=batch.id, name=batch.name)
-
-    async def _prove_all(self, batch: Batch) -> None:
-        settings = self._current.settings
-        imported = await self._members(batch, State.IMPORTED)
-        self.under_way.begin(batch.id, "confirm", imported)
-        for chunk in chunks_of_groups(groups_of(imported)):
-            errors = await self._confirm.groups(
-                chunk,
-                release_after=lambda user: settings.users.rules_for(user).release_after,
-                album_user=settings.nextcloud.album.seen_by,
-                album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
-            )
-            for group, error in zip(chunk, errors, strict=True):
-                if error is not None:
-                    await anyio.to_thread.run_sync(self._failures.group_waits, group, error)
-            members = [photo for group in chunk for photo in group]
-            self.under_way.done(*members)
-            await self._failures.after(members)
-            self._wake.set()
 
     async def _say_only(self) -> None:
         """With ``relay.dry_run``: say once of each settled photo what would be done, and touch nothing."""

@@ -12,7 +12,6 @@ from daemon.files.faults import in_words
 from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.batch import CHUNK
-from daemon.relay.release import of_nextcloud_itself, worth_waiting
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ class Releases:
                 await anyio.to_thread.run_sync(self._waits, photo, fault)
                 continue
             error = await self.one(photo)
-            if error is not None and of_nextcloud_itself(error):
+            if error is not None and _of_nextcloud_itself(error):
                 fault = error
 
     async def _removed(self, photos: list[Photo]) -> set[int]:
@@ -173,3 +172,28 @@ class Releases:
         with self._ledger.write():
             self._ledger.photos.leave_batch([photo.id])
             self._ledger.photos.wait([photo.id], State.SETTLED, error, now, now + pause(photo.attempts))
+
+
+_FOR_A_PERSON = frozenset({"occ.bad_path", "occ.bad_tag", "occ.bad_argument"})
+"""What ``occ`` can never be asked for: the file's name or the tag itself is in the way."""
+
+
+_OF_ITSELF = frozenset(
+    f"occ.{name}"
+    for name in (
+        *("cannot_start", "database", "maintenance", "no_answer", "no_occ", "no_trash", "no_user", "not_installed"),
+        *("off", "timeout", "upgrade_pending", "wrong_user"),
+    )
+)
+
+
+def _of_nextcloud_itself(error: RelayError) -> bool:
+    """Tell whether ``occ`` would fail so for any other file too."""
+    return error.code in _OF_ITSELF or error.code.startswith("docker.")
+
+
+def worth_waiting(error: RelayError) -> bool:
+    """Tell whether a release that failed so is tried again by itself."""
+    if error.code in _FOR_A_PERSON:
+        return False
+    return isinstance(error, Transient) or error.code.startswith(("occ.", "docker.", "disk."))

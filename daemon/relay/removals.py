@@ -98,7 +98,7 @@ class Removals:
         fingerprint = hide(fd, photo.name, hidden, photo.fingerprint)
         try:
             found = look(fd, hidden)
-            linked = found is not None and self._release.linked(fd, photo, found, archive)
+            linked = found is not None and self._release.hiding.linked(fd, photo, found, archive)
             # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
             left = unlink_hidden(fd, hidden, fingerprint, sync=False, linked=linked)
         except BaseException:

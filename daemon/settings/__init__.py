@@ -7,27 +7,12 @@ Who may enter: checks, cli, lifetime, nextcloud, notify, relay, schedule, servic
 """
 
 from daemon.settings.base import Section
+from daemon.settings.messages import Hook, Levels, Notify, Ntfy
 from daemon.settings.model import Settings
+from daemon.settings.page import Other, Tls, Ui
 from daemon.settings.render import default_file
 from daemon.settings.schema import json_schema
-from daemon.settings.sections import (
-    Album,
-    Archive,
-    FolderArchive,
-    Hook,
-    Levels,
-    Log,
-    Nextcloud,
-    Notify,
-    Ntfy,
-    Occ,
-    Other,
-    Photoprism,
-    Relay,
-    Tls,
-    Ui,
-    Watch,
-)
+from daemon.settings.sections import Album, Archive, FolderArchive, Log, Nextcloud, Occ, Photoprism, Relay, Watch
 from daemon.settings.users import After, Decision, EffectiveRules, UserRules, Users
 from daemon.settings.values import format_duration, format_size, parse_duration, parse_size
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from daemon.schedule import Schedule, is_zone
-from daemon.settings.sections import MESSAGES
+from daemon.settings.messages import MESSAGES
 from daemon.settings.users import outer_of
 from daemon.settings.values import format_duration, quoted
 

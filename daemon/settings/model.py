@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from daemon.settings.base import Section, key
-from daemon.settings.sections import Archive, Hook, Log, Nextcloud, Notify, Photoprism, Relay, Ui, Watch
+from daemon.settings.messages import Hook, Notify
+from daemon.settings.page import Ui
+from daemon.settings.sections import Archive, Log, Nextcloud, Photoprism, Relay, Watch
 from daemon.settings.users import Users
-from daemon.settings.values import FilePath  # noqa: TC001 - pydantic reads it
+from daemon.settings.values import FilePath
 
 if TYPE_CHECKING:
     from pathlib import Path

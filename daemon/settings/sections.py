@@ -1,4 +1,7 @@
-"""The sections of the file except the users: each key with its type, its default and words for people."""
+"""The sections about the relay itself: each key with its type, its default and words for people.
+
+The users, the page and messages have modules of their own beside this one.
+"""
 
 from __future__ import annotations
 
@@ -14,18 +17,12 @@ from daemon.settings.values import (
     Commands,
     Duration,
     Extensions,
-    HostName,
-    Level,
-    Listen,
-    Network,
-    PasswordHash,
     Secret,
     Size,
     Switch,
     UserId,
     WebAddress,
     Workers,
-    split_listen,
 )
 
 
@@ -201,24 +198,6 @@ class Watch(Section):
         return frozenset() if isinstance(self.extensions, str) else frozenset(self.extensions)
 
 
-class Hook(Section):
-    """What is called when something has happened."""
-
-    on: str = Field(
-        pattern=r"^(\*|[a-z_]+(\.[a-z_]+)*(\.\*)?)$",
-        description="The event, such as batch.done; photo.* for all that begin so, * for every one.",
-        examples=["batch.done"],
-    )
-    url: WebAddress = key("", "The address that is called (POST, JSON).", "http://home.example/hook")
-    run: tuple[str, ...] = key((), "The program that is started, as a list of words.", ["/scripts/tag", "--new"])
-    secret: Secret = secret(
-        "With `url`, the key that every call is signed with (HMAC-SHA256). Better kept in a file of its own "
-        "(secret_file).",
-        "0sMgHSRNuzI6dB9jaxTqFhbeLwQvC3",
-    )
-    timeout: Duration = key(30.0, "How long one call may take; a length of time.", "2m", unit="time")
-
-
 class Relay(Section):
     """How the work is done."""
 
@@ -272,147 +251,6 @@ class Relay(Section):
         examples=[60],
         json_schema_extra={"x-unit": "percent"},
     )
-
-
-MESSAGES = (
-    "issue.error",
-    "issue.warning",
-    "issue.closed",
-    "config.invalid",
-    "disk.low",
-    "photo.held",
-    "photo.refused",
-    "photo.noted",
-    "user.new",
-    "user.gone",
-    "login.failed",
-    "sweep.missed",
-    "batch.ended",
-    "digest",
-)
-"""The kinds of messages to people."""
-
-
-class Levels(Section):
-    """How loudly each kind of message rings: off, min, low, default, high or max."""
-
-    error: Level = key("high", "Something failed and needs a person: off, min, low, default, high or max.", "max")
-    warning: Level = key("default", "Something is not as it should be, but work goes on.", "low")
-    new_user: Level = key("default", "A new user was found and waits for your decision.", "high")
-    success: Level = key("off", "Photos have arrived.", "min")
-    info: Level = key("off", "Everything else.", "min")
-
-
-class Ntfy(Section):
-    """Messages to your phone through ntfy."""
-
-    url: WebAddress = key("", "The address of the ntfy server. Empty: no messages.", "https://ntfy.sh")
-    topic: str = key("", "The topic that messages go to; on a public server its name is like a password.", "my-photos")
-    token: Secret = secret(
-        "The access token, if the server wants one. Better kept in a file of its own (token_file).",
-        "tk_AgQdq7mVBoFD37zQVN29RhuMzNIz2",
-    )
-    user: str = key("", "The user name, if the server wants a name and a password instead of a token.", "photon-relay")
-    password: Secret = secret("The password of `user`. Better kept in a file of its own (password_file).", "geheim")
-    levels: Levels = Field(
-        default=Levels(), description="How loudly each kind of message rings: off, min, low, default, high or max."
-    )
-    events: dict[str, Level] = key(
-        {},
-        f"Single events that ring otherwise than their level says. There are {', '.join(MESSAGES)}.",
-        {"batch.ended": "low"},
-    )
-    quiet: Duration = key(
-        600.0, "Messages of the same kind are gathered for this long; a length of time.", "10m", unit="time"
-    )
-    digest: str = key("", "When a summary of the day is sent, as hours and minutes. Empty: never.", "20:00")
-
-
-class Notify(Section):
-    """Who is told what."""
-
-    ntfy: Ntfy = Field(default=Ntfy(), description="Messages to your phone through ntfy.")
-
-
-SELF_SIGNED = "self-signed"
-
-
-class Tls(Section):
-    """Certificate for https without a proxy in front."""
-
-    cert: str = key(
-        "",
-        "The certificate's file (PEM, the whole chain), relative to this file. self-signed: one is made and renewed by "
-        "itself; browsers warn of it. Empty: no https.",
-        "tls/fullchain.pem",
-    )
-    key: str = Field(
-        default="",
-        description="The file of the certificate's private key (PEM), relative to this file.",
-        examples=["tls/privkey.pem"],
-    )
-
-    @property
-    def self_signed(self) -> bool:
-        """Whether a certificate is to be made here."""
-        return self.cert == SELF_SIGNED
-
-
-class Other(Section):
-    """Another relay, on another machine."""
-
-    name: str = Field(min_length=1, max_length=60, description="What it is called here.", examples=["attic"])
-    url: WebAddress = key("", "How its page is reached from here.", "http://attic.example:8080")
-    token: Secret = secret(
-        "An API token of that relay, which may read. Better kept in a file of its own (token_file).",
-        "prt_3v0Vbq8yWmN5jX2LrT7cZk9QhUdFsAeP",
-    )
-
-
-class Ui(Section):
-    """The page."""
-
-    listen: Listen = key(
-        "127.0.0.1:8080",
-        "Address and port where the page is served; 0.0.0.0:8080 lets other machines in.",
-        "0.0.0.0:8080",
-    )
-    url: WebAddress = key(
-        "",
-        "How the page is reached from outside; messages need it for their links and buttons.",
-        "https://relay.example.org",
-    )
-    password_hash: PasswordHash = secret(
-        "The password's hash, written by `photon-relay password`. Empty: no password.",
-        "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$aGFzaGhhc2hoYXNoaGFzaA",
-    )
-    open: bool = key(False, "May everybody who reaches the page change things without a password?", True)
-    allow: tuple[Network, ...] = key(
-        (), "Addresses and subnets that may reach the page. Empty: everyone.", ["192.168.1.0/24", "fd00::/8"]
-    )
-    trusted_proxies: tuple[Network, ...] = key(
-        (), "Addresses of proxies in front of the page, whose X-Forwarded-For is believed.", ["172.18.0.2"]
-    )
-    hosts: tuple[HostName, ...] = key(
-        (), "Names under which the page may be called. Empty: addresses and localhost only.", ["relay.example.org"]
-    )
-    tls: Tls = Field(default=Tls(), description="Certificate for https without a proxy in front.")
-    others: tuple[Other, ...] = key(
-        (),
-        "Other relays whose state the page shows beside its own, where the storage is spread over several machines.",
-        [{"name": "attic", "url": "http://attic.example:8080"}],
-    )
-    popups: Literal["scifi", "plain"] = key("scifi", "How pop-ups look: scifi or plain.", "plain")
-    timezone: str = key(
-        "",
-        "The time zone for times on the page and for cron expressions. Empty: that of the machine (TZ).",
-        "Europe/Berlin",
-    )
-
-    @property
-    def address(self) -> tuple[str, int]:
-        """Host (without brackets) and port of ``listen``."""
-        return split_listen(self.listen)
 
 
 class Log(Section):

@@ -10,7 +10,7 @@ from pathlib import Path
 from daemon.notify import hooks
 from daemon.settings import Settings
 from daemon.settings.fields import walk
-from daemon.settings.sections import MESSAGES
+from daemon.settings.messages import MESSAGES
 
 ROOT = Path(__file__).parents[2]
 DOTTED = re.compile(r"[a-z]+\.[a-z_]+")

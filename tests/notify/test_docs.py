@@ -12,7 +12,7 @@ from daemon.notify.kinds import LEVELS, STALE
 from daemon.notify.words import kinds
 from daemon.settings import Settings
 from daemon.settings.document import read_document
-from daemon.settings.sections import MESSAGES
+from daemon.settings.messages import MESSAGES
 
 TEXT = (Path(__file__).parents[2] / "docs" / "messages.md").read_text()
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", TEXT, re.DOTALL)

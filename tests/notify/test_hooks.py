@@ -18,7 +18,7 @@ from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.model import State
 from daemon.ledger.outbox import Parcel
 from daemon.notify import hooks
-from daemon.settings.sections import Hook
+from daemon.settings.messages import Hook
 from tests.notify.conftest import House, until
 
 if TYPE_CHECKING:

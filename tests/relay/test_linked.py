@@ -252,7 +252,7 @@ async def test_a_folder_seen_twice_is_no_second_name(world: World) -> None:
     try:
         found = os.stat("IMG_1.jpg", dir_fd=fd)
         with pytest.raises((NeedsPerson, Transient)):
-            world.release.linked(fd, photo, found)
+            world.release.hiding.linked(fd, photo, found)
         os.link(folder / "IMG_1.jpg", folder / "other.jpg")
         assert not releasing.second_name(found, found, fd, fd)
     finally:

@@ -11,8 +11,10 @@ from daemon.clock import Clock
 from daemon.errors import NeedsPerson
 from daemon.files import publishing, releasing
 from daemon.ledger.model import Photo, State
+from daemon.relay import hiding
 from daemon.relay import release as release_step
-from daemon.relay.release import aside, worth_waiting
+from daemon.relay.release import aside
+from daemon.relay.releases import worth_waiting
 from tests.relay.world import FOLDER, MTIME, World, never_linked, shot
 
 if TYPE_CHECKING:
@@ -347,11 +349,11 @@ def _was_gone(point: str) -> bool:
 def _swap_at(monkeypatch: pytest.MonkeyPatch, point: str, deed: Callable[[], None]) -> None:
     """Do something at one point inside the release."""
     if point == "looked":
-        _around(monkeypatch, release_step, "hide", before=deed)
+        _around(monkeypatch, hiding, "hide", before=deed)
     elif point == "renamed":
         _around(monkeypatch, releasing, "rename_noreplace", after=deed)
     elif point == "fstat":
-        _around(monkeypatch, release_step, "hide", after=deed)
+        _around(monkeypatch, hiding, "hide", after=deed)
     elif point == "deleted":
         _around(monkeypatch, release_step, "unlink_hidden", after=deed)
         _around(monkeypatch, release_step, "move_hidden_to", after=deed)

@@ -161,7 +161,7 @@ class World:
         """Forget everything but what is on the disk, and start as after a crash."""
         await self.close()
         self.build()
-        await anyio.to_thread.run_sync(self.pipeline.recover)
+        await anyio.to_thread.run_sync(self.pipeline.recovery.run)
 
     # -- settings -------------------------------------------------------------------------------------------------
 
