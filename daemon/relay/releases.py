@@ -81,11 +81,11 @@ class Releases:
         """Let these originals go; once Nextcloud itself has failed, it is asked for no other in this round."""
         fault: RelayError | None = None
         gone = await self._removed(photos)
-        for photo in photos:
+        left = [photo.id for photo in photos if photo.id not in gone]
+        # As they are now: one that could be neither deleted nor put back has a private name since a moment ago.
+        for photo in await anyio.to_thread.run_sync(self._ledger.photos.get_each, left):
             if self._stopped():
                 return
-            if photo.id in gone:
-                continue
             if fault is not None and self._current.settings.users.rules_for(photo.user).after in {"trash", "tag"}:
                 await anyio.to_thread.run_sync(self._waits, photo, fault)
                 continue

@@ -11,11 +11,12 @@ from daemon.clock import Clock
 from daemon.errors import NeedsPerson
 from daemon.files import publishing, releasing
 from daemon.ledger.model import Photo, State
-from daemon.relay import hiding
+from daemon.relay import hiding, removals
 from daemon.relay import release as release_step
 from daemon.relay.release import aside
 from daemon.relay.releases import worth_waiting
 from tests.relay.world import FOLDER, MTIME, World, never_linked, shot
+from tests.torture.disks import Disk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -589,3 +590,24 @@ async def test_something_else_under_the_name_is_left_alone(world: World, what: s
     assert os.path.lexists(path)
     assert elsewhere.read_bytes() == OLD
     assert hidden(world) == []
+
+
+async def test_an_original_that_could_be_neither_deleted_nor_put_back_is_not_forgotten(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its disk became read-only in the very moment; what was hidden then is let go when the disk is well again."""
+    disk = Disk("tmpfs", world.path("alice", FOLDER), tmp_path)
+    try:
+        photo = await proved(world)
+        _around(monkeypatch, removals, "unlink_hidden", before=lambda: disk.remount("ro"))
+        await world.pipeline.originals.round([photo])
+        monkeypatch.undo()
+        assert len(hidden(world)) == 1
+        assert world.photo(photo).hidden, "its private name is known"
+        disk.remount("rw")
+        await world.later(301)
+        await world.relay()
+        assert world.photo(photo).state is State.DONE, world.said()
+        assert world.standing() == {}
+    finally:
+        disk.close()
