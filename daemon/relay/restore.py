@@ -69,9 +69,11 @@ class Restore:
         if standing is not None:
             await anyio.to_thread.run_sync(self._kept, photo, standing, who)
             return photo.path
-        if photo.hidden and photo.state is not State.RESTORED:
-            # An earlier try could not sweep its copy: the disk had failed.
-            await anyio.to_thread.run_sync(self._drop, photo, photo.hidden)
+        if photo.hidden:
+            # An earlier try could not give its copy the name, or not sweep it: the disk had failed.
+            named = await anyio.to_thread.run_sync(self._finish_earlier, photo, who)
+            if named is not None:
+                return named
         hidden = hidden_name(photo.name, word(16))
         await anyio.to_thread.run_sync(lambda: self._ledger.photos.put(photo.id, hidden=hidden))
         try:
@@ -94,13 +96,19 @@ class Restore:
 
     def recover(self, photo: Photo) -> None:
         """After a crash: finish a restore that was written down, or sweep one that was not. Blocking."""
-        if photo.state is State.RESTORED:
-            with self._folder(photo) as folder:
-                if look(folder, photo.hidden) is not None:
-                    self._give_name(photo, folder, photo.hidden)
+        if self._finish_earlier(photo, "restart") is None and photo.state is State.RESTORED:
             self._ended(photo, photo.path, "restart")
-        else:
+
+    def _finish_earlier(self, photo: Photo, who: str) -> str | None:
+        """End what an earlier try has left under its private name; give the path of a copy that was whole."""
+        if photo.state is not State.RESTORED:
             self._drop(photo, photo.hidden)
+            return None
+        with self._folder(photo) as folder:
+            if look(folder, photo.hidden) is None:
+                return None
+            name = self._give_name(photo, folder, photo.hidden)
+        return self._named(photo, name, who)
 
     # -- steps --------------------------------------------------------------------------------------------------
 
@@ -167,6 +175,9 @@ class Restore:
                 self._ledger.photos.advance([photo.id], State.RESTORED, now, fingerprint=Fingerprint.of(found))
             # Power cut here: restored in the ledger, the copy complete under its private name; recover names it.
             name = self._give_name(photo, folder, hidden)
+        return self._named(photo, name, who)
+
+    def _named(self, photo: Photo, name: str, who: str) -> str:
         path = f"{photo.directory}/{name}" if photo.directory else name
         self._ended(photo, path, who)
         return path

@@ -6,11 +6,16 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from daemon.errors import NeedsPerson
+from daemon.errors import NeedsPerson, Transient
+from daemon.files.publishing import publish
 from daemon.ledger.model import Photo, State
+from daemon.relay import restore as restore_step
 from tests.relay.world import FOLDER, MTIME, World, shot
+from tests.torture.disks import Disk
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -173,3 +178,29 @@ async def test_a_link_in_the_way_is_not_followed(plain: World) -> None:
     with pytest.raises(Exception, match="link"):
         await plain.restore.photo(photo.id)
     assert list(outside.iterdir()) == []
+
+
+async def test_a_copy_that_could_not_get_its_name_is_not_left_hidden_by_the_next_try(
+    make_world: MakeWorld, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world("folder", nextcloud={"occ": {"via": "off"}})
+    disk = Disk("tmpfs", world.path("alice", FOLDER), tmp_path)
+    try:
+        [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
+        await world.relay()
+
+        def renamed(*arguments: Any) -> None:
+            disk.remount("ro")
+            publish(*arguments)
+
+        monkeypatch.setattr(restore_step, "publish", renamed)
+        with pytest.raises(Transient) as caught:
+            await world.restore.photo(photo.id)
+        assert caught.value.code == "disk.read_only"
+        monkeypatch.undo()
+        disk.remount("rw")
+        await world.restore.photo(photo.id)
+        assert world.standing() == {f"files/{FOLDER}/IMG_1.jpg": shot(1)}
+        assert world.photo(photo).hidden == ""
+    finally:
+        disk.close()
