@@ -30,6 +30,7 @@ from daemon.photoprism.progress import Progress
 from daemon.relay.confirm import Confirm
 from daemon.relay.examine import Examine
 from daemon.relay.folder_archive import FolderArchive
+from daemon.relay.half_copies import HalfCopies
 from daemon.relay.inspect import Inspection, inspectors
 from daemon.relay.intake import Intake
 from daemon.relay.photoprism_archive import PhotoPrismArchive
@@ -114,7 +115,7 @@ class App:
             current=current,
             archive=self.archive,
             examine=self.examine,
-            confirm=Confirm(ledger, self.archive, clock),
+            confirm=Confirm(ledger, self.archive, HalfCopies(ledger, self.archive, self.issues), clock),
             release=Release(ledger, current, self.archive, self.occ, clock),
             refresh=self.refresh,
             restore=self.restore,

@@ -38,7 +38,10 @@ STALE = {
 STALE_ELSE = 7 * DAY
 
 _WARNINGS = frozenset(
-    {"config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.noted", "ledger.no_copy"}
+    {
+        *("config.restart", "nextcloud.album_lags", "nextcloud.galleries_lag", "photo.noted", "ledger.no_copy"),
+        "archive.half_copy",
+    }
 )
 _BENIGN = frozenset({"photo.put_back", "photo.kept", "file.replaced", "media.no_main"})
 """Refusals that somebody wanted, or that follow from another one: nothing to tell."""

@@ -49,6 +49,8 @@ class Finding:
     note: str = ""
     item: str = ""
     """The archive's own id of what it shows this file as part of (a stack, a Live Photo); empty where it has none."""
+    halves: tuple[str, ...] = ()
+    """Half copies of this photo that stand in the archive too, under other names or instead of it."""
 
 
 _ONE_FILE = frozenset({"disk.permission", "disk.error", "file.busy", "photoprism.download_failed"})

@@ -8,7 +8,7 @@ verdict        then
 ``proved``     the group is ``archived``: its originals may be let go
 ``hidden``     the originals are kept and a person is told: the photo would vanish from every gallery
 ``unindexed``  the archive is asked to index that folder, twice at most; then proved, or kept and warned about
-``broken``     placed again under a new batch; kept meanwhile
+``broken``     placed again under a new batch; kept meanwhile. A half copy still there after that: a person is told
 ``absent``     placed again under a new batch once; absent again: kept, a person is told
 ``unprovable`` kept, a person is told what to mount
 =============  ====================================================================================================
@@ -26,6 +26,7 @@ from daemon.ledger.contents import Content
 from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.archive import Finding, Verdict, of_one_file
+from daemon.relay.half_copies import refuses_copies
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.relay.archive import Archive
+    from daemon.relay.half_copies import HalfCopies
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +59,10 @@ _WORST_FIRST = (
 class Confirm:
     """The step between import and release."""
 
-    def __init__(self, ledger: Ledger, archive: Archive, clock: Clock) -> None:
+    def __init__(self, ledger: Ledger, archive: Archive, half_copies: HalfCopies, clock: Clock) -> None:
         self._ledger = ledger
         self._archive = archive
+        self.half_copies = half_copies
         self._clock = clock
 
     async def groups(
@@ -84,6 +87,8 @@ class Confirm:
             else:
                 late.append(number)
         await anyio.to_thread.run_sync(self._archived, proved, now, album_user if album else None)
+        for group, answer, _ in proved:
+            await self._tell_halves(group, answer)
         for number in late:
             answer = answers[number]
             assert not isinstance(answer, RelayError)  # noqa: S101  sorted out above
@@ -95,6 +100,11 @@ class Confirm:
                     raise
                 errors[number] = error
         return errors
+
+    async def _tell_halves(self, group: Sequence[Photo], findings: dict[int, Finding]) -> None:
+        for photo in group:
+            if halves := findings[photo.id].halves:
+                await self.half_copies.found(photo, findings[photo.id].path, halves)
 
     async def _one(
         self, group: Sequence[Photo], findings: dict[int, Finding], release_after: float, album_user: str | None
@@ -126,6 +136,7 @@ class Confirm:
         now = self._clock.wall()
         if worst is Verdict.PROVED:
             await anyio.to_thread.run_sync(self._archived, [(group, findings, release_after)], now, album_user)
+            await self._tell_halves(group, findings)
         else:
             await anyio.to_thread.run_sync(self._not_proved, group, findings, worst, now)
 
@@ -216,6 +227,9 @@ def _trouble(photo: Photo, finding: Finding, verdict: Verdict, *, tries: int) ->
             f" to index that folder; the original is kept{_told(finding)}",
             hint="look at PhotoPrism's log for that file: it may be damaged, too large or of a kind it cannot read",
         )
+    if verdict is Verdict.BROKEN and finding.halves and tries >= MOST_IMPORTS:
+        # Not at the first time: PhotoPrism may still be copying.
+        return refuses_copies(photo, finding.path)
     if verdict is Verdict.BROKEN:
         return Transient(
             "archive.broken",

@@ -16,7 +16,7 @@ import anyio.to_thread
 from blake3 import blake3
 
 from daemon.errors import NeedsPerson, RelayError
-from daemon.relay import originals
+from daemon.relay import half_copies, originals
 from daemon.relay.abreast import together
 from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.batch import groups_of
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from daemon.current import Current
+    from daemon.fingerprint import Fingerprint
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.photoprism.answers import KnownFile
@@ -194,11 +195,23 @@ class PhotoPrismProof:
         if self.root:
             mark = await anyio.to_thread.run_sync(originals.same_bytes, self.root, row.name, size, photo.blake3)
             if mark is None:
-                return Finding(Verdict.BROKEN, row.name)
+                half = thorough and await anyio.to_thread.run_sync(self._is_half, photo, row.name)
+                return Finding(Verdict.BROKEN, row.name, halves=(row.name,) if half else ())
             if row.error:
                 return Finding(Verdict.UNINDEXED, row.name, mark, f"PhotoPrism says: {row.error}")
-            return Finding(Verdict.PROVED, row.name, mark, item=row.photo_uid)
+            return await self._proved(row.name, mark, item=row.photo_uid)
         return await self.by_download(photo, row)
+
+    def _is_half(self, photo: Photo, path: str) -> bool:
+        home = f"{self._current.settings.nextcloud.data}/{photo.user}/files"
+        return half_copies.is_half(self.root, path, home, photo.path, photo)
+
+    async def _proved(self, path: str, mark: Fingerprint, item: str = "") -> Finding:
+        """Give the finding for a file whose bytes were compared, with the half copies that kept its name taken."""
+        halves: tuple[str, ...] = ()
+        if half_copies.numbered(path):
+            halves = await anyio.to_thread.run_sync(half_copies.beside, self.root, path)
+        return Finding(Verdict.PROVED, path, mark, item=item, halves=halves)
 
     async def by_download(self, photo: Photo, row: KnownFile) -> Finding:
         """Tell what the bytes are that PhotoPrism hands out for a row: where its originals are not mounted."""
@@ -223,7 +236,7 @@ class PhotoPrismProof:
                 beside = partial(originals.beside, self.root, main.path, photo.fingerprint.size, photo.blake3)
                 found = await anyio.to_thread.run_sync(beside)
                 if found is not None:
-                    return Finding(Verdict.PROVED, *found)
+                    return await self._proved(*found)
         content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
         if content is not None:
             same = partial(originals.same_bytes, self.root, content.path, content.size, photo.blake3)

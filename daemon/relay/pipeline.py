@@ -179,6 +179,7 @@ class Pipeline:
 
     async def _round(self) -> bool:
         """Do one batch's worth of work; ``False`` where there is nothing to do now."""
+        await self._confirm.half_copies.look_again()
         if self._current.settings.relay.dry_run:
             await self._say_only()
             return False

@@ -31,6 +31,7 @@ from daemon.photoprism.progress import Progress
 from daemon.relay.confirm import Confirm
 from daemon.relay.examine import Examine
 from daemon.relay.folder_archive import FolderArchive
+from daemon.relay.half_copies import HalfCopies
 from daemon.relay.intake import Intake
 from daemon.relay.photoprism_archive import PhotoPrismArchive
 from daemon.relay.pipeline import Pipeline, is_quiet
@@ -131,7 +132,7 @@ class World:
             self.archive = PhotoPrismArchive(self.client, progress, self.current, ledger)
             self.progress = progress
         self.examine = Examine(ledger, self.current, self.archive, self.clock)
-        self.confirm = Confirm(ledger, self.archive, self.clock)
+        self.confirm = Confirm(ledger, self.archive, HalfCopies(ledger, self.archive, self.issues), self.clock)
         self.release = Release(ledger, self.current, self.archive, self.occ, self.clock)
         self.refresh = Refresh(ledger, self.current, self.archive, self.occ, self.issues, self.clock)
         self.restore = Restore(ledger, self.current, self.archive, self.clock)

@@ -98,11 +98,15 @@ def test_after_half_copies_only_what_is_photoprisms_is_left_out() -> None:
         photos = [("alice", "a.jpg", state, 0, "trash", "2026/a.jpg", "", code)]
         return {"import": [], "private names": [], "jobs": [], "photos": photos, "places": list(places)}
 
+    def wrong(found: dict[str, Any], said: str = "2026/a.jpg is a half copy of a.jpg of alice") -> list[str]:
+        return half_copies(expected, found, said)
+
     expected = end("done", "", "archive/2026/a.jpg = 50ed")
     half, stands = "archive/2026/a.jpg = 0000", "alice/files/a.jpg = 50ed"
-    assert half_copies(expected, end("done", "", "archive/2026/a.00001.jpg = 50ed", half)) == []
-    assert half_copies(expected, end("waiting", "archive.broken", half, stands)) == []
-    assert half_copies(expected, end("waiting", "archive.broken", half)) != [], "it stands nowhere"
-    assert half_copies(expected, end("held", "archive.broken", half, stands)) != []
-    assert half_copies(expected, end("done", "", "archive/2026/a.jpg = 50ed", "archive/b.jpg = 50ed")) != []
-    assert half_copies(expected, end("done", "", "archive/2026/a.jpg = 50ed") | {"import": ["x"]}) != []
+    assert wrong(end("done", "", "archive/2026/a.00001.jpg = 50ed", half)) == []
+    assert wrong(end("done", "", "archive/2026/a.00001.jpg = 50ed", half), "") == ["not told: 2026/a.jpg"]
+    assert wrong(end("held", "archive.half_copy", half, stands)) == []
+    assert wrong(end("held", "archive.half_copy", half)) != [], "it stands nowhere"
+    assert wrong(end("waiting", "archive.broken", half, stands)) != [], "nobody says what to do"
+    assert wrong(end("done", "", "archive/2026/a.jpg = 50ed", "archive/b.jpg = 50ed")) != []
+    assert wrong(end("done", "", "archive/2026/a.jpg = 50ed") | {"import": ["x"]}) != []
