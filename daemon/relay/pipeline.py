@@ -84,6 +84,7 @@ class Pipeline:
         self._current = current
         self._archive = archive
         self._examine = examine
+        self._half_copies = confirm.half_copies
         self._issues = issues
         self._bus = bus
         self._clock = clock
@@ -179,7 +180,7 @@ class Pipeline:
 
     async def _round(self) -> bool:
         """Do one batch's worth of work; ``False`` where there is nothing to do now."""
-        await self._confirm.half_copies.look_again()
+        await self._half_copies.look_again()
         if self._current.settings.relay.dry_run:
             await self._say_only()
             return False
