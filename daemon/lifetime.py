@@ -33,6 +33,7 @@ from daemon.service.starting import starting
 from daemon.settings.versions import Versions
 from daemon.settings_file import Loaded, watch_settings
 from daemon.settings_torn import blank, is_blank
+from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
@@ -59,7 +60,14 @@ class StateLock:
 
     def __init__(self, state: str) -> None:
         with told("making the folder", state):
-            os.makedirs(state, mode=0o700, exist_ok=True)
+            try:
+                os.makedirs(state, mode=0o700, exist_ok=True)
+            except (FileExistsError, NotADirectoryError) as error:
+                raise NeedsPerson(
+                    "state.no_folder",
+                    f"the state folder {shown(state)} cannot be made: it, or what it is to stand in, is no folder",
+                    hint="give `state` a folder's name",
+                ) from error
             # Power cut here: nothing is in it yet. Later its name must last, or all that was committed in it goes too.
             sync_way(state)
         with told("opening the lock", f"{state}/lock"):

@@ -24,6 +24,8 @@ def state_folder(settings: Settings) -> list[Check]:
     """Make and remove a file in the state folder, or where it will be made. Raises what the disk said."""
     path = settings.state
     there = nearest(path)
+    if not os.path.isdir(there):
+        return [failed(STATE, f"{shown(there)} is no folder", "Give `state` a folder's name.", "state.no_folder")]
     with directory_below(there, "") as folder:
         take_away(folder)
     kind = silent_kind(there)

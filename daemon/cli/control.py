@@ -14,7 +14,7 @@ import anyio.to_thread
 
 from daemon.cli.garbage import look_seldom
 from daemon.control import ask
-from daemon.errors import Transient
+from daemon.errors import RelayError, Transient
 from daemon.ledger.ledger import Ledger
 from daemon.lifetime import Locked, answer, opened
 from daemon.logs import set_up
@@ -94,7 +94,11 @@ async def _hand_over_or_do(settings: Settings, request: dict[str, Any], say: Cal
                 group.start_soon(partial(app.run, schedule=False))
                 with anyio.move_on_after(30.0):
                     await app.watch.ready()
-                done = await answer(app, request, tell)
+                try:
+                    done = await answer(app, request, tell)
+                except RelayError as error:
+                    # Raised out of the group it would come out as a group of one; a daemon answers it so too.
+                    done = {"end": error.as_dict(), "exit": 1}
                 group.cancel_scope.cancel()
             return done
     except Locked:

@@ -189,6 +189,7 @@ def test_a_sweep_of_one_user_leaves_the_others_alone(world: World) -> None:
     assert refused.returncode == 1
     assert "mallory" in refused.stderr
     assert "sweep.not_included" in refused.stderr
+    assert "Traceback" not in refused.stderr
     world.in_order()
 
 
@@ -406,6 +407,20 @@ def test_a_missing_configuration_is_told_in_words(world: World) -> None:
     assert done.returncode == 2
     assert "none.yaml" in done.stdout + done.stderr
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def test_what_is_wrong_where_no_daemon_runs_is_told_in_words(world: World) -> None:
+    unknown = world.run("restore", "--batch", "999")
+    assert (unknown.returncode, unknown.stderr.count("\n")) == (1, 1)
+    assert "[restore.unknown]" in unknown.stderr
+    for state in ("file", "file/below"):
+        (world.folder / "file").touch()
+        world.configure(state=str(world.folder / state))
+        for words in (["run"], ["sweep"], ["restore", "1"], ["check"]):
+            done = world.run(*words)
+            assert done.returncode == 1
+            assert "[state.no_folder]" in done.stdout + done.stderr
+            assert "Traceback" not in done.stdout + done.stderr
 
 
 def test_the_schema_fits_a_real_file(world: World) -> None:
