@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import shutil
-import sqlite3
 import statistics
 import subprocess
 import time
-from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from daemon.demo import samples
 from tests import uploads
-from tests.bench.contenders import RELAY, command
 from tests.bench.figures import Figure
 from tests.bench.latency import Arrivals
 from tests.bench.scene import FOLDER, USER, Scene, make_photos, photos_in
@@ -44,17 +41,20 @@ def figures(bench: Bench) -> Iterator[Figure]:
 
 
 def rate(root: Path, master: Path, count: int) -> float:
-    """Give the photos a second from the first batch's opening to the last photo's end, by the ledger's own times."""
+    """Give the photos a second through the four steps: all have settled, the pause ends, until the last one's end."""
     scene = Scene(root / "scene", root / "archive")
-    scene.make()
-    shutil.copytree(master, scene.source, dirs_exist_ok=True)
-    subprocess.run(["sync"], check=True)
-    subprocess.run(command(RELAY, scene), check=True, capture_output=True, stdin=subprocess.DEVNULL)
+    scene.make(settle=f"{SETTLE:.0f}s")
+    with scene.daemon():
+        scene.post("pause")
+        shutil.copytree(master, scene.source, dirs_exist_ok=True)
+        subprocess.run(["sync"], check=True)
+        until(lambda: scene.ledger("SELECT COUNT(*) FROM photos WHERE state = 'settled'") == count)
+        began = time.time()
+        scene.post("resume")
+        until(lambda: scene.ledger("SELECT COUNT(*) FROM photos WHERE state <> 'done'") == 0)
+        ended = scene.ledger("SELECT MAX(ended_at) FROM photos")
     if (photos_in(scene.source), photos_in(scene.archive)) != (0, count):
         raise RuntimeError("not all photos arrived")
-    with closing(sqlite3.connect(scene.root / "state/ledger.db")) as ledger:
-        [[began]] = ledger.execute("SELECT MIN(created_at) FROM batches").fetchall()
-        [[ended]] = ledger.execute("SELECT MAX(ended_at) FROM photos").fetchall()
     scene.remove()
     return float(count / (ended - began))
 
@@ -85,4 +85,4 @@ def until(holds: Callable[[], bool], patience: float = 120) -> None:
     while not holds():
         if time.monotonic() > end:
             raise RuntimeError("the backlog is not relayed")
-        time.sleep(0.02)
+        time.sleep(0.05)

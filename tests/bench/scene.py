@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.request import HTTPCookieProcessor, Request, build_opener
 
 import yaml
 
@@ -96,6 +99,21 @@ class Scene:
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
+
+    def post(self, path: str) -> None:
+        """Ask the running program for something, as its page does; ``path`` is below ``/api/v1/``."""
+        base = f"http://{yaml.safe_load(self.config.read_text())['ui']['listen']}"
+        browser = build_opener(HTTPCookieProcessor())
+        with browser.open(f"{base}/api/v1/session", timeout=30) as session:
+            token = json.load(session)["csrf"]
+        headers = {"X-CSRF-Token": token, "Origin": base, "Content-Type": "application/json"}
+        browser.open(Request(f"{base}/api/v1/{path}", b"{}", headers), timeout=30).close()
+
+    def ledger(self, sql: str) -> Any:
+        """Give the one value that a question to the ledger has for its answer."""
+        with contextlib.closing(sqlite3.connect(self.root / "state/ledger.db", timeout=30)) as ledger:
+            [[value]] = ledger.execute(sql).fetchall()
+        return value
 
     def _runs(self) -> bool:
         return "running; state in" in (self.root / "log").read_text(errors="replace")
