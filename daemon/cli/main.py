@@ -79,7 +79,8 @@ def parser() -> argparse.ArgumentParser:
     status.add_argument("--json", action="store_true", help="as JSON")
     restore = add("restore", "copy originals back where they came from", _later("control", "restore"))
     what = restore.add_mutually_exclusive_group(required=True)
-    what.add_argument("photos", nargs="*", type=int, default=[], metavar="PHOTO_ID", help="photos by their numbers")
+    numbers = "photos by their numbers, as the page shows them"
+    what.add_argument("photos", nargs="*", type=int, default=[], metavar="PHOTO_ID", help=numbers)
     what.add_argument("--batch", type=int, metavar="ID", help="all photos of a batch")
     add("health", "ask the running daemon whether it is well", _later("health", "health"))
     configure = commands.add_parser("config", help="check the configuration, or print its schema")

@@ -65,7 +65,7 @@ class Restore:
             )
         # A marker that has gone says that this may be another directory: nothing is put into it.
         await anyio.to_thread.run_sync(check_data, self._current.settings.nextcloud.data)
-        standing = await anyio.to_thread.run_sync(self._stands, photo)
+        standing = await anyio.to_thread.run_sync(self._stands, photo, photo.path)
         if standing is not None:
             await anyio.to_thread.run_sync(self._kept, photo, standing, who)
             return photo.path
@@ -74,6 +74,9 @@ class Restore:
             named = await anyio.to_thread.run_sync(self._finish_earlier, photo, who)
             if named is not None:
                 return named
+        elsewhere = await anyio.to_thread.run_sync(self._stands_elsewhere, photo)
+        if elsewhere:
+            return elsewhere
         hidden = hidden_name(photo.name, word(16))
         await anyio.to_thread.run_sync(lambda: self._ledger.photos.put(photo.id, hidden=hidden))
         try:
@@ -96,17 +99,29 @@ class Restore:
 
     def recover(self, photo: Photo) -> None:
         """After a crash: finish a restore that was written down, or sweep one that was not. Blocking."""
-        if self._finish_earlier(photo, "restart") is None and photo.state is State.RESTORED:
-            self._ended(photo, photo.path, "restart")
+        if self._finish_earlier(photo, "restart") is not None or photo.state is not State.RESTORED:
+            return
+        there = photo.path if self._stands(photo, photo.path) is not None else self._stands_elsewhere(photo)
+        if there:
+            self._ended(photo, there, "restart")
+        else:
+            self._ledger.photos.put(photo.id, hidden="")
 
     def _finish_earlier(self, photo: Photo, who: str) -> str | None:
         """End what an earlier try has left under its private name; give the path of a copy that was whole."""
-        if photo.state is not State.RESTORED:
+        if not self._is_told(photo, photo.hidden):
             self._drop(photo, photo.hidden)
             return None
         with self._folder(photo) as folder:
             if look(folder, photo.hidden) is None:
                 return None
+            # Told of an earlier time, this copy may be whole only in memory, and have no time yet.
+            with told("opening", path_of(folder, photo.hidden)):
+                fd = os.open(photo.hidden, os.O_WRONLY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=folder)
+            try:
+                _finish(fd, photo.fingerprint.mtime_ns)
+            finally:
+                os.close(fd)
             name = self._give_name(photo, folder, photo.hidden)
         return self._named(photo, name, who)
 
@@ -118,9 +133,31 @@ class Restore:
     def _folder(self, photo: Photo) -> AbstractContextManager[int]:
         return made_dirs(self._home(photo), photo.directory, mode=0o755)
 
-    def _stands(self, photo: Photo) -> Fingerprint | None:
-        """Give the original's fingerprint where it stands in its place with these bytes (it was kept, or put back)."""
-        with suppress(Refused), file_below(self._home(photo), photo.path) as original:
+    def _is_told(self, photo: Photo, hidden: str) -> bool:
+        """Tell whether a copy under its private name is the one that the ledger tells of as restored.
+
+        One that was put back before, and is put back again, is restored too while its new copy is still being written.
+        """
+        path = f"{photo.directory}/{hidden}" if photo.directory else hidden
+        return photo.state is State.RESTORED and self._stands(photo, path) is not None
+
+    def _stands_elsewhere(self, photo: Photo) -> str:
+        """Give the path of a copy that was put back under a number, since the place was taken, and still stands.
+
+        Asked for once more, a restore brings no second copy; a numbered file that nobody put back is not looked at.
+        """
+        if photo.state is not State.RESTORED or not photo.blake3:
+            return ""
+        put_back = {path for user, path, _ in self._ledger.photos.put_back([photo.blake3]) if user == photo.user}
+        stem = photo.directory and f"{photo.directory}/"
+        for path in sorted(put_back & {f"{stem}{numbered(photo.name, number)}" for number in range(2, _MOST_NUMBERS)}):
+            if self._stands(photo, path) is not None:
+                return path
+        return ""
+
+    def _stands(self, photo: Photo, path: str) -> Fingerprint | None:
+        """Give the fingerprint of a file of that user which has these bytes (it was kept, or put back)."""
+        with suppress(Refused), file_below(self._home(photo), path) as original:
             if (
                 original.status.st_size == photo.fingerprint.size
                 and bytes.fromhex(hash_only_blake3(original.fd)) == photo.blake3
@@ -228,9 +265,9 @@ class Restore:
     def _drop(self, photo: Photo, hidden: str) -> None:
         """Take the unfinished copy away; the archive has the photo, and nothing else changed."""
         now = self._ledger.photos.get(photo.id)
-        if now is not None and now.state is State.RESTORED:
-            return
         try:
+            if now is not None and self._is_told(now, hidden):
+                return
             with self._folder(photo) as folder, suppress(FileNotFoundError), told("sweeping", path_of(folder, hidden)):
                 os.unlink(hidden, dir_fd=folder)
         except Refused:

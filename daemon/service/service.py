@@ -309,8 +309,8 @@ class Service:
         for identity in ids:
             try:
                 path = await self._restore.photo(identity, who)
-                await self.photos.tell_restored(identity)
-                await say(f"photo {identity}: back as {shown(path)}")
+                photo = await self.photos.tell_restored(identity)
+                await say(f"photo {identity} of {photo.user}: back as {shown(path)}")
             except RelayError as error:
                 failed += 1
                 await say(f"photo {identity}: {error.message} [{error.code}]{': ' + error.hint if error.hint else ''}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from datetime import UTC, datetime
@@ -11,6 +12,7 @@ import pytest
 
 from daemon.errors import RelayError
 from daemon.ledger.model import Photo, State
+from daemon.relay import restore
 from tests.relay.world import FOLDER, MTIME, World, shot
 from tests.torture.swift_occ import SwiftOcc
 
@@ -198,3 +200,48 @@ async def test_two_that_had_one_name_both_come_back(make_world: MakeWorld) -> No
     assert {one.code for one in world.ledger.photos.by_state(State.REFUSED)} <= {"photo.put_back"}
     assert await world.sweep() == set()
     assert datetime.fromtimestamp(world.path("alice", path).stat().st_mtime, UTC).timestamp() == MTIME
+
+
+async def test_asked_for_again_it_brings_no_second_copy_under_another_number(make_world: MakeWorld) -> None:
+    world = await a_world(make_world, "folder", **OFF)
+    path, second = f"{DEEP}/IMG_1.jpg", f"{DEEP}/IMG_1 (2).jpg"
+    [photo] = await relayed(world, {path: shot(1)})
+    world.put("alice", path, shot(2))
+    for _ in range(3):
+        assert await world.restore.photo(photo.id) == second
+        await world.restart()
+    assert world.standing() == {f"files/{path}": shot(2), f"files/{second}": shot(1)}
+    # One that its owner has thrown away since comes back; a file of the owner's own under such a name is none.
+    world.put("alice", second, shot(3))
+    assert await world.restore.photo(photo.id) == f"{DEEP}/IMG_1 (3).jpg"
+    assert sorted(world.standing().values()) == sorted([shot(1), shot(2), shot(3)])
+
+
+@pytest.mark.parametrize("how", ["the disk was full", "killed", "killed before there was a byte"])
+async def test_put_back_a_second_time_a_half_written_copy_is_not_taken_for_the_photo(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """The ledger says "restored" of the first time, while the second copy is still being written."""
+    world = await a_world(make_world, "folder", **OFF)
+    path = f"{DEEP}/IMG_1.jpg"
+    [photo] = await relayed(world, {path: shot(1)})
+    await world.restore.photo(photo.id)
+    world.path("alice", path).unlink()
+
+    def half(fd: int, block: bytes) -> None:
+        if how != "killed before there was a byte":
+            os.write(fd, block[: len(block) // 2])
+        if how != "the disk was full":
+            monkeypatch.setattr(world.restore, "_drop", lambda *_: None)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore, "_write_all", half)
+        with pytest.raises((RelayError, OSError)):
+            await world.restore.photo(photo.id)
+    if how == "the disk was full":
+        assert (world.photo(photo).hidden, world.standing()) == ("", {})
+    await world.restart()
+    assert (world.photo(photo).hidden, world.standing()) == ("", {})
+    assert await world.restore.photo(photo.id) == path
+    assert world.standing() == {f"files/{path}": shot(1)}

@@ -88,7 +88,7 @@ async function route() {
   } catch (error) {
     if (mine !== turn) return;
     console.error(error);
-    root.append(h("p", { class: "fault", role: "alert" }, error.message ?? String(error), error.hint ? ` ${error.hint}` : ""));
+    root.append(h("p", { class: "fault", role: "alert" }, error.message ?? String(error), error.hint ? `; ${error.hint}` : ""));
   }
   if (!first && !root.contains(document.activeElement)) (root.querySelector("h1") ?? $("main")).focus({ preventScroll: true });
 }

@@ -146,7 +146,7 @@ export function ask(title, body, { yes = "Yes", no = "Cancel", kind = "primary",
               dialog.close();
             } catch (error) {
               fault.hidden = false;
-              mount(fault, error.message, error.hint ? ` ${error.hint}` : "");
+              mount(fault, error.message, error.hint ? `; ${error.hint}` : "");
             } finally {
               go.removeAttribute("aria-busy");
             }

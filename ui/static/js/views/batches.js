@@ -62,7 +62,7 @@ function one(root, id) {
       lookOnly(),
       panel("What was moved", { name: "batch", aside: badge(batch) },
         batch.message && notice("warning", h("strong", null, batch.message), batch.next_try && h("p", null, "Next try ", timeAgo(batch.next_try), "."), batch.code && h("span", { class: "code" }, batch.code)),
-        facts(["Photos", number(batch.photos)], ["Size", bytes(batch.bytes)], ["Duplicates", batch.duplicates && number(batch.duplicates)], ["Held", batch.held && number(batch.held)], ["Copied back", batch.restored && number(batch.restored)],
+        facts(["Number", batch.id], ["Photos", number(batch.photos)], ["Size", bytes(batch.bytes)], ["Duplicates", batch.duplicates && number(batch.duplicates)], ["Held", batch.held && number(batch.held)], ["Copied back", batch.restored && number(batch.restored)],
           ["Users", batch.users?.join(", ")], ["Began", dateTime(batch.created_at)], ["Ended", batch.ended_at && dateTime(batch.ended_at)], ["Folder", h("span", { class: "path" }, batch.name)]),
         may("control") && left && h("div", { class: "actions" }, button("Undo this batch", () => undo(batch), { kind: "danger", "data-test": "undo" }))),
       panel("Photos", { aside: h("a", { href: `#/photos?batch=${encodeURIComponent(id)}` }, "Search in them") }, h("ul", { class: "rows" }, batch.rows.map((photo) => {

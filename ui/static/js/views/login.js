@@ -28,7 +28,7 @@ export default {
         await logIn(password.value);
       } catch (error) {
         fault.hidden = false;
-        mount(fault, error.message, error.hint ? ` ${error.hint}` : "");
+        mount(fault, error.message, error.hint ? `; ${error.hint}` : "");
         if (error.retryAfter) wait(error.retryAfter);
         password.select();
         password.focus();

@@ -41,7 +41,7 @@ export default {
         h("div", { class: "columns" },
           h("div", null,
             panel("Where it is", { name: "places" }, places(photo)),
-            panel("About", {}, facts(["User", h("a", { href: `#/photos?user=${encodeURIComponent(photo.user)}` }, photo.user)], ["Size", bytes(photo.size)], ["Kind", photo.kind],
+            panel("About", {}, facts(["Number", photo.id], ["User", h("a", { href: `#/photos?user=${encodeURIComponent(photo.user)}` }, photo.user)], ["Size", bytes(photo.size)], ["Kind", photo.kind],
               ["Taken", photo.taken?.replace("T", " ")], ["Found", dateTime(photo.found_at)], ["Ended", photo.ended_at && dateTime(photo.ended_at)],
               ["Batch", photo.batch_id && h("a", { href: `#/batches/${photo.batch_id}` }, photo.places?.batch?.split("/")[0] ?? photo.batch_id)],
               ["Same as", photo.duplicate_of && h("a", { href: `#/photo/${photo.duplicate_of}` }, `photo ${photo.duplicate_of}`)],
