@@ -20,7 +20,7 @@ from daemon.watch.sweep import sweep as look_through
 from daemon.watch.users import normal, outermost
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Sequence
+    from collections.abc import AsyncIterator, Iterator, Sequence
 
     from daemon.clock import Clock
     from daemon.current import Current
@@ -97,6 +97,9 @@ class Sweeper:
         await self._changed.wait()
         scope.cancel()
 
+    def _looked_at_by_name(self, user: str) -> Iterator[tuple[str, str]]:
+        return self._ledger.photos.places(user, *_LOOKED_AT_BY_NAME)
+
     def _is_full_due(self) -> bool:
         """Tell whether the last full sweep is about a day ago, or the clock was set back."""
         return self._full_at is None or not 0 <= self._clock.wall() - self._full_at < FULL_EVERY
@@ -118,8 +121,7 @@ class Sweeper:
             self._running = True
             try:
                 began = self._clock.wall()
-                also = () if full else await anyio.to_thread.run_sync(self._ledger.photos.places, *_LOOKED_AT_BY_NAME)
-                swept = await self._watch.sweep(users, settle=settle, full=full, also=also)
+                swept = await self._watch.sweep(users, settle=settle, full=full, also=self._looked_at_by_name)
                 if full and users is None:
                     self._full_at = began
                 self.missed += swept.missed

@@ -12,12 +12,13 @@ from daemon.ledger.store import marks, parts
 from daemon.pauses import BEYOND
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
 _ARCHIVED = "archived_as <> x'' AND +state IN ('archived', 'released', 'done')"
 _COUNT = "SELECT COUNT(*) FROM photos WHERE state = ?"
 
 
+_AT_A_TIME = 500
 _WAITING = "SELECT id, user, COALESCE(group_id, id), found_at FROM photos"
 
 
@@ -82,12 +83,15 @@ class Photos(PhotoMoves):
         sql = f"{rows.PHOTOS} WHERE state IN ({marks}){more} ORDER BY id LIMIT ?"
         return rows.photos(self._store.rows(sql, arguments))
 
-    def places(self, *states: State) -> list[tuple[str, str]]:
-        """Give user and path of every file in any of ``states``."""
-        marks = ", ".join("?" * len(states))
-        sql = f"SELECT user, path FROM photos WHERE state IN ({marks}) ORDER BY state, id"  # noqa: S608  only question marks
-        found = self._store.rows(sql, [state.value for state in states])
-        return [(row["user"], rows.text(row["path"])) for row in found]
+    def places(self, user: str, *states: State) -> Iterator[tuple[str, str]]:
+        """Give user and path of every file of a user in any of ``states``, a few at a time: there may be a million."""
+        sql = "SELECT id, path FROM photos WHERE user = ? AND state = ? AND id > ? ORDER BY id LIMIT ?"
+        for state in states:
+            after = 0
+            while found := self._store.rows(sql, (user, state.value, after, _AT_A_TIME)):
+                after = found[-1]["id"]
+                for row in found:
+                    yield user, rows.text(row["path"])
 
     def settled_first(
         self, limit: int, *, of: Sequence[str] | None = None, without: Sequence[str] = ()

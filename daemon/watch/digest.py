@@ -17,7 +17,7 @@ from daemon.watch import tree
 from daemon.watch.model import Change, below
 
 MOST_LISTED = 5_000
-"""Files of new directories that are listed at once. A folder of a million that is moved in took gigabytes so."""
+"""Files and folders in new directories that are listed at once. A folder of a million, moved in, took gigabytes so."""
 
 
 @dataclass(slots=True)
@@ -34,8 +34,8 @@ class Digest:
 def digest(base: str, roots: tuple[str, ...], paths: set[str], *, added: set[str], list_added: bool = True) -> Digest:
     """Look at each of ``paths`` (relative to ``base``); those in ``added`` that are directories are listed, too.
 
-    Of those, `MOST_LISTED` files in all at most. Nothing outside ``roots`` is ever in the result. Blocking; to be run
-    in a thread.
+    Of those, no more than `MOST_LISTED` files and folders in all. Nothing outside ``roots`` is ever in the result.
+    Blocking; to be run in a thread.
     """
     result = Digest()
     grouped: dict[str, list[str]] = {}
@@ -105,13 +105,13 @@ def _look(base: str, roots: tuple[str, ...], fd: int, path: str, result: Digest,
 def _list(base: str, roots: tuple[str, ...], directory: str, result: Digest) -> None:
     if below(directory, roots) is None:
         return
-    for found in tree.walk(base, directory):
+    for found in tree.walk(base, directory, most=MOST_LISTED + 1):
         if found.error is not None:
             if found.error.errno not in (errno.ENOENT, errno.ENOTDIR):
                 result.unreadable.append((found.path, found.error))
             continue
         result.directories.add(found.path)
-        result.listed += len(found.files)
+        result.listed += len(found.files) + len(found.directories)
         if result.listed > MOST_LISTED:
             result.large.append(directory)
             return

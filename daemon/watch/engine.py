@@ -11,6 +11,7 @@ import os
 import select
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
@@ -42,17 +43,43 @@ _PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMET
 """Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
 
 
+MOST_NAMED = 10_000
+"""Paths that are kept while nobody takes them; the kernel's queue holds 16,384 events."""
+
+
 @dataclass(slots=True)
 class Batch:
     """What happened, as paths below the base: ``changed`` has all, ``added`` the directories that came among them.
 
-    ``lost``: roots that are not where they were. ``trouble``: why something may be missing, for people; empty: no.
+    ``lost``: roots that are not where they were. ``full``: directories in which more happened than is named.
+    ``trouble``: why something may be missing, for people; empty: no.
     """
 
     changed: set[str] = field(default_factory=set)
     added: set[str] = field(default_factory=set)
     lost: set[str] = field(default_factory=set)
+    full: set[str] = field(default_factory=set)
     trouble: str = ""
+
+    def add(self, other: Batch) -> None:
+        """Take in what happened since; where that is too much, whole directories stand for what happened in them."""
+        self.changed |= other.changed
+        self.added |= other.added
+        self.lost |= other.lost
+        self.full |= other.full
+        self.trouble = self.trouble or other.trouble
+        if len(self.changed) <= MOST_NAMED:
+            return
+        names = Counter(path.rpartition("/")[0] for path in self.changed)
+        # Of each as many are named as leaves room for all the others': one user's flood hides no one else's photo.
+        most = max(1, MOST_NAMED // (2 * len(names)))
+        full = {directory for directory, count in names.items() if count > most}
+        self.full |= full
+        self.changed = {path for path in self.changed if path.rpartition("/")[0] not in full}
+        self.added &= self.changed
+        if len(self.changed) + len(self.full) > MOST_NAMED:
+            self.trouble = self.trouble or "more happened at once than can be kept"
+            self.changed, self.added, self.full = set(), set(), set()
 
 
 class Engine:
@@ -107,14 +134,14 @@ class Engine:
     def read(self, gather: float, *, wait: bool = True, longest: float = 10.0) -> Batch:
         """Wait until something happens and then until nothing more does for ``gather`` seconds; give all of it.
 
-        Returns after ``longest`` seconds of gathering whatever comes, and when `ring` is called. Without ``wait``: what
-        there is. Blocking.
+        Returns after ``longest`` seconds of gathering whatever comes, with `MOST_NAMED` paths, and when `ring` is
+        called. Without ``wait``: what there is. Blocking.
         """
         batch = Batch()
         if wait:
             self._any.poll()
         end = time.monotonic() + longest
-        while self._take(batch) and wait and time.monotonic() < end:
+        while self._take(batch) and wait and time.monotonic() < end and len(batch.changed) < MOST_NAMED:
             if self._rung.poll(gather * 1000):
                 break
         with suppress(BlockingIOError):

@@ -21,9 +21,9 @@ class Heard:
         self._told: dict[int, None] = {}
 
     def watched(self, roots: Iterable[str], wall: float) -> None:
-        """Note that these roots are watched from now on, if they were not."""
+        """Note that these roots, or what holds them, are watched from now on: of what was before nothing is owed."""
         for root in roots:
-            self._since.setdefault(root, wall)
+            self._since[below(root, tuple(self._since)) or root] = wall
 
     def keep(self, roots: Collection[str]) -> None:
         """Forget all roots but these."""

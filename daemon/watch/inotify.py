@@ -59,6 +59,36 @@ class _Standing:
     finished: anyio.Event = field(default_factory=anyio.Event)
 
 
+class _Box:
+    """What was read and nobody has taken yet."""
+
+    def __init__(self) -> None:
+        self._batch: Batch | None = None
+        self._closed = False
+        self._some = anyio.Event()
+
+    def put(self, batch: Batch) -> str:
+        """Put in what was read, to the rest; give why something may be missing, if so."""
+        if self._batch is None:
+            self._batch = Batch()
+        self._batch.add(batch)
+        self._some.set()
+        return self._batch.trouble
+
+    def close(self) -> None:
+        """Have `get` end when all was taken."""
+        self._closed = True
+        self._some.set()
+
+    async def get(self) -> Batch | None:
+        """Wait for something and take it all; ``None`` after the end."""
+        await self._some.wait()
+        batch, self._batch = self._batch, None
+        if not self._closed:
+            self._some = anyio.Event()
+        return batch
+
+
 Seen = tuple[_Standing, dict[str, tuple[int, int] | None]]
 """A watch, and which directories its roots were when it was looked at."""
 
@@ -227,8 +257,6 @@ class Watcher:
         why: str | None = None
         try:
             why = await self._read_on(standing, threads)
-        except (OSError, ValueError) as error:
-            why = f"the watch broke: {shown(str(error))}"
         finally:
             if standing.engine is not None:
                 with anyio.CancelScope(shield=True):
@@ -243,6 +271,21 @@ class Watcher:
         if engine is None:
             await standing.replaced.wait()
             return None
+        box, why = _Box(), None
+        async with anyio.create_task_group() as group:
+            group.start_soon(self._take_from, standing, box)
+            try:
+                why = await self._read_into(box, standing, engine, threads)
+            except (OSError, ValueError) as error:
+                why = f"the watch broke: {shown(str(error))}"
+            finally:
+                box.close()
+        return why
+
+    async def _read_into(
+        self, box: _Box, standing: _Standing, engine: Engine | Flat, threads: CapacityLimiter
+    ) -> str | None:
+        """Read on whatever is done with it meanwhile: the kernel's queue is short."""
         while True:
             # A replaced watch is not stopped, as that would drop what waits in its queue: it is read to its end.
             last = standing.replaced.is_set()
@@ -250,9 +293,16 @@ class Watcher:
             gather, longest = max(self._step / 10, _GATHERED), max(2 * self._step, 10 * _GATHERED)
             read = partial(engine.read, gather, wait=not last, longest=longest)
             batch = await to_thread.run_sync(read, limiter=threads)
-            await self._took(standing, batch)
-            if batch.trouble or last:
-                return batch.trouble or None
+            trouble = box.put(batch)
+            if trouble or last:
+                return trouble or None
+
+    async def _take_from(self, standing: _Standing, box: _Box) -> None:
+        while (batch := await box.get()) is not None:
+            try:
+                await self._took(standing, batch)
+            except (OSError, ValueError) as error:
+                self.renew(f"the watch broke: {shown(str(error))}")
 
     async def _took(self, standing: _Standing, batch: Batch) -> None:
         if self._canaries and not self._canaries.isdisjoint(batch.changed):
@@ -264,7 +314,7 @@ class Watcher:
             standing.identities.update(dict.fromkeys(batch.lost))
             self._lost()
         batch.changed.discard("")
-        if not batch.changed:
+        if not batch.changed and not batch.full:
             return
         digest = await to_thread.run_sync(
             partial(
@@ -280,10 +330,8 @@ class Watcher:
         items: list[Item] = list(digest.changes.values())
         if not self._recursive:
             items.extend(Change(path, None, directory=True) for path in sorted(digest.directories & batch.added))
-        elif digest.large:
-            items.append(
-                Suspicion("these folders hold too much to be listed at once", tuple(digest.large), expected=True)
-            )
+        if much := (*digest.large, *batch.full):
+            items.append(Suspicion("these folders hold too much to be listed at once", much, expected=True))
         if self._recursive and digest.unreadable:
             path, error = digest.unreadable[0]
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")

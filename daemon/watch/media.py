@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal, NamedTuple
 from daemon.files.kinds import FILE_TYPES
 
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable
+    from collections.abc import Callable, Collection, Iterable
 
 Role = Literal["main", "side"]
 
@@ -96,12 +96,17 @@ def group_key(name: str) -> str:
     return _APPLE_EDIT.sub("IMG_", stem, count=1) if stem.startswith("IMG_E") else stem
 
 
-def may_belong(name: str, keys: Container[str], lengths: Iterable[int]) -> bool:
-    """Tell cheaply whether ``group_key`` of a name can be one of these keys, which have these lengths.
+def may_belong(keys: Collection[str]) -> Callable[[str], bool]:
+    """Give what tells cheaply whether ``group_key`` of a name can be one of these keys.
 
-    A key is what its names begin with, but for Apple's edits. In a folder of thousands nearly all names are others.
+    A key is what its names begin with, but for Apple's edits. In a folder of thousands nearly all names are others, so
+    for keys of one length, as cameras give them, there is a way of its own.
     """
-    return name.startswith("IMG_E") or any(name[:length] in keys for length in lengths)
+    lengths = {len(key) for key in keys}
+    if len(lengths) == 1:
+        [only] = lengths
+        return lambda name: name[:only] in keys or name[:5] == "IMG_E"
+    return lambda name: name[:5] == "IMG_E" or any(name[:length] in keys for length in lengths)
 
 
 class Group(NamedTuple):

@@ -71,7 +71,7 @@ class Ripener:
         self.rules = rules
         self.options = options
         self.settler = self._new(options)
-        self.room = anyio.Event()
+        self._room = anyio.Event()
         self._sink = sink
         self._clock = clock
         self._announces = announces
@@ -90,6 +90,7 @@ class Ripener:
             options.partner,
             key=media.group_key,
             is_main=lambda name: self.rules.is_main(name),
+            owner=lambda directory: directory[0],
         )
 
     def configure(self, options: WatchOptions, rules: Rules) -> None:
@@ -97,6 +98,7 @@ class Ripener:
         self.options, self.rules = options, rules
         self.settler.configure(options.settle, options.max_wait, options.partner)
         self.settler.forget(lambda key: below(key[1], rules.folders.get(key[0], ())) is None)
+        self._room.set()
         self.poke()
 
     def poke(self) -> None:
@@ -127,12 +129,24 @@ class Ripener:
         directory, _, name = path.rpartition("/")
         return self.settler.has((user, directory), name)
 
-    async def wait_for_room(self) -> None:
-        """Wait while too much is pending: whoever finds more is slowed down by whoever takes it."""
-        while len(self.settler) >= self.options.pending:
-            if self.room.is_set():  # else others wait for it already, who would wait for one that nobody sets
-                self.room = anyio.Event()
-            await self.room.wait()
+    def gone(self, user: str, directory: str, name: str) -> None:
+        """Forget a file that is not there any more, or that somebody else holds."""
+        if self.settler.gone((user, directory), name):
+            self._room.set()
+
+    def has_room(self, user: str) -> bool:
+        """Tell whether more of a user's files may be pending: fewer are than there is room left for everybody's.
+
+        So one who brings a million gets a half, two of them a third each, and there always is some for the next.
+        """
+        return self.settler.count_of(user) < self.options.pending - len(self.settler)
+
+    async def wait_for_room(self, user: str) -> None:
+        """Wait while too much of a user's is pending: whoever finds more is slowed down by whoever takes it."""
+        while not self.has_room(user):
+            if self._room.is_set():  # else others wait for it already, who would wait for one that nobody sets
+                self._room = anyio.Event()
+            await self._room.wait()
 
     async def run(self) -> None:
         """Hand over what comes to rest, until cancelled: user by user, and beside one whose disk is slow the others'.
@@ -195,7 +209,6 @@ class Ripener:
         handed = 0
         for directory, groups in itertools.groupby(due, key=lambda one: one.directory):
             handed += await self._hand_over(directory, list(groups))
-            self.room.set()
         return handed
 
     async def _hand_over(self, directory: Key, due: list[Due[Key]]) -> int:
@@ -207,18 +220,28 @@ class Ripener:
         self._unreadable.discard(directory)
         ready = [one for one in due if await self._is_unchanged(one, looked[one.key])]
         asked = await self._ask(directory, ready)
-        handed: list[SettledGroup] = []
+        ready = [one for one in ready if not asked.get(one.key)]
+        handed = 0
+        for start in range(0, len(ready), self.options.chunk):
+            groups = self._taken(directory, ready[start : start + self.options.chunk])
+            handed += len(groups)
+            if groups:
+                await self._sink.settled(groups)
+            self._room.set()
+        return handed
+
+    def _taken(self, directory: Key, ready: list[Due[Key]]) -> list[SettledGroup]:
+        """Take those that are still as they were when they were looked at; others stay pending."""
         user, folder = directory[0], below(directory[1], self.rules.folders.get(directory[0], ()))
+        prefix = f"{directory[1]}/" if directory[1] else ""
+        groups = []
         for one in ready:
-            if asked.get(one.key) or not self.settler.take(one) or folder is None:
+            if not self.settler.take(one) or folder is None:
                 continue
-            prefix = f"{directory[1]}/" if directory[1] else ""
             members = tuple(Found(user, prefix + name, fingerprint) for name, fingerprint in one.members)
             sides_only = not any(self.rules.is_main(name) for name, _ in one.members)
-            handed.append(SettledGroup(user, folder, directory[1], members, sides_only))
-        for start in range(0, len(handed), self.options.chunk):
-            await self._sink.settled(handed[start : start + self.options.chunk])
-        return len(handed)
+            groups.append(SettledGroup(user, folder, directory[1], members, sides_only))
+        return groups
 
     async def _put_off(self, directory: Key, due: list[Due[Key]], error: OSError) -> None:
         """Look again later at a folder that cannot be read now, which keeps no other one waiting."""
@@ -228,7 +251,7 @@ class Ripener:
             log.warning("%s cannot be looked at (%s); what waits there is looked at again", where, error.strerror)
         if self._draining:  # whoever waits for the end is not kept waiting; what stands there is found again
             for name in [name for one in due for name, _ in one.members]:
-                self.settler.gone(directory, name)
+                self.gone(*directory, name)
         else:
             self.settler.activity(directory, self._clock.monotonic())
             await self._clock.sleep(1.0)
@@ -237,9 +260,8 @@ class Ripener:
         path = f"{directory[0]}/files/{directory[1]}".rstrip("/")
         mates: dict[str, list[str]] = {one.key: [] for one in due}
         known = {name for one in due for name, _ in one.members}
-        lengths = {len(key) for key in mates}
-        for name in tree.names_in(self.base, path):
-            if name not in known and media.may_belong(name, mates, lengths) and self.rules.is_candidate(name):
+        for name in tree.names_in(self.base, path, media.may_belong(mates)):
+            if name not in known and self.rules.is_candidate(name):
                 key = media.group_key(name)
                 if key in mates:
                     mates[key].append(name)
@@ -263,7 +285,7 @@ class Ripener:
                 same = False
                 # A mount that has gone away takes no photo with it.
                 if await self._there():
-                    self.settler.gone(due.directory, name)
+                    self.gone(*due.directory, name)
                     await self._sink.gone([(user, prefix + name)])
                 else:
                     await self._clock.sleep(1.0)

@@ -58,7 +58,8 @@ class Settler(Generic[D]):
     """Keeps what has been seen and not yet come to rest, and says what has. Memory: the pending files, no more.
 
     ``directory`` is whatever the caller tells directories apart by. Every ``now`` is a monotonic time in seconds.
-    ``key(name)`` gives what a name is grouped by and ``is_main(name)`` whether it is a photo or video.
+    ``key(name)`` gives what a name is grouped by and ``is_main(name)`` whether it is a photo or video. ``owner`` gives
+    whose a directory is, for `count_of`.
     """
 
     def __init__(
@@ -69,17 +70,31 @@ class Settler(Generic[D]):
         *,
         key: Callable[[str], str],
         is_main: Callable[[str], bool],
+        owner: Callable[[D], Hashable] = lambda directory: directory,
     ) -> None:
         self._settle = settle
         self._max_wait = max_wait
         self._partner = partner
         self._key = key
         self._is_main = is_main
+        self._owner = owner
         self._directories: dict[D, _Directory] = {}
+        self._counts: dict[Hashable, int] = {}
         self._count = 0
 
     def __len__(self) -> int:
         return self._count
+
+    def count_of(self, owner: Hashable) -> int:
+        """Give how many files of one owner are pending."""
+        return self._counts.get(owner, 0)
+
+    def _counted(self, directory: D, more: int) -> None:
+        owner = self._owner(directory)
+        self._count += more
+        self._counts[owner] = self._counts.get(owner, 0) + more
+        if not self._counts[owner]:
+            del self._counts[owner]
 
     def configure(self, settle: float, max_wait: float, partner: float) -> None:
         """Change the times; they hold for what is pending, too."""
@@ -100,7 +115,7 @@ class Settler(Generic[D]):
         file = group.files.get(name)
         if file is None:
             group.files[name] = _File(fingerprint, now, now)
-            self._count += 1
+            self._counted(directory, 1)
         elif file.fingerprint != fingerprint:
             file.fingerprint, file.changed = fingerprint, now
         else:
@@ -130,7 +145,7 @@ class Settler(Generic[D]):
         if state is None or group is None or name not in group.files:
             return False
         del group.files[name]
-        self._count -= 1
+        self._counted(directory, -1)
         state.next_due = None
         if not group.files:
             del state.groups[key]
@@ -142,7 +157,7 @@ class Settler(Generic[D]):
         """Forget everything in the directories for which ``unwanted`` holds."""
         for directory in [directory for directory in self._directories if unwanted(directory)]:
             state = self._directories.pop(directory)
-            self._count -= sum(len(group.files) for group in state.groups.values())
+            self._counted(directory, -sum(len(group.files) for group in state.groups.values()))
 
     def take(self, due: Due[D]) -> bool:
         """Remove a group that was due, and tell so; ``False``, and nothing removed, if it has changed since."""

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from daemon.watch.rules import Rules
 
 _MOST_RACY = 10_000
+_MOST_LISTED = 2_000
+"""Files and folders of one directory that are held at a time."""
 
 
 @dataclass(slots=True)
@@ -41,14 +43,22 @@ class Swept:
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     racy: list[tuple[str, str]] = field(default_factory=list)
 
+    def add(self, other: Swept) -> None:
+        """Count what another sweep came across as well."""
+        self.directories += other.directories
+        self.listed += other.listed
+        self.files += other.files
+        self.unreadable += other.unreadable
+        self.racy += other.racy
+
 
 class Sweep:
     """One walk through each ``(user, folder)``, following no link: gives the candidates in chunks. Blocking.
 
     A directory changed within ``racy`` seconds of its listing (``wall`` gives the time) is noted, to be listed once
     more, and not trusted: times of file systems tick coarsely. A folder that is not there gives nothing. What of
-    ``memory`` still holds is not listed. Memory: one chunk and one directory's listing at a time, besides what is
-    remembered.
+    ``memory`` still holds is not listed. Memory: one chunk and a part of one directory's listing at a time, besides
+    what is remembered and the folders of one directory.
     """
 
     def __init__(
@@ -85,8 +95,8 @@ class Sweep:
             old = None if self._full or self._memory is None else self._memory.get(target)
             new = Remembered()
             top = f"{user}/files/{folder}" if folder else f"{user}/files"
-            for found, place, racy in self._walk(top, old, new):
-                files = _take(user, found, self._swept, racy=racy)
+            for found, place in self._walk(top, old, new):
+                files = _take(user, found, self._swept)
                 if not files:
                     continue
                 batch.extend(files)
@@ -111,13 +121,13 @@ class Sweep:
         if self._memory is not None:
             self._memory.keep(self._trees, self._generation)
 
-    def _walk(self, top: str, old: Remembered | None, new: Remembered) -> Iterator[tuple[tree.Listing, int, bool]]:
-        """Give the listing of each directory that must be listed, its place in ``new``, and whether it is racy."""
+    def _walk(self, top: str, old: Remembered | None, new: Remembered) -> Iterator[tuple[tree.Listing, int]]:
+        """Give the listing of each directory that must be listed, by parts, and its place in ``new``."""
         above, _, first = top.rpartition("/")
         try:
             way = _Way(above, tree.open_directory(self._base, above), new)
         except OSError as error:
-            yield tree.Listing(top, None, [], [], error), 0, False
+            yield tree.Listing(top, None, [], [], error), 0
             return
         way.timed = filesystems.keeps_times(f"{self._base}/{top}")
         # Depth, name, place in what is remembered (-1: none).
@@ -136,11 +146,13 @@ class Sweep:
                         else:
                             new.doubt(place)
                     continue
-                found, place, racy = self._list(way, depth, name)
+                directories: list[bytes] = []
+                for found, place in self._list(way, depth, name):
+                    directories += map(os.fsencode, found.directories)
+                    yield found, place
                 known = dict(old.children(before)) if old is not None and before >= 0 else {}
-                for child in sorted(map(os.fsencode, found.directories), reverse=True):
+                for child in sorted(directories, reverse=True):
                     waiting.append((depth + 1, child, known.get(child, -1)))
-                yield found, place, racy
         finally:
             way.close()
 
@@ -156,22 +168,38 @@ class Sweep:
                 rest.append((name, child))
         return rest[::-1]
 
-    def _list(self, way: _Way, depth: int, name: bytes) -> tuple[tree.Listing, int, bool]:
-        path = way.path(name)
-        if depth >= tree.DEEPEST:
-            error = OSError(errno.ENAMETOOLONG, "nested too deeply")
-            return tree.Listing(path, None, [], [], error), way.new.add(name, UNSURE, 0), False
+    def _list(self, way: _Way, depth: int, name: bytes) -> Iterator[tuple[tree.Listing, int]]:
+        """Give one directory by parts; it is the innermost one of the way then."""
+        path, new = way.path(name), way.new
+        place = new.add(name, UNSURE, 0)
+        try:
+            if depth >= tree.DEEPEST:
+                raise OSError(errno.ENAMETOOLONG, "nested too deeply")
+            fd = tree.enter(way.fds[-1], name)
+        except OSError as error:
+            yield tree.Listing(path, None, [], [], error), place
+            return
+        way.push(fd, path, place)
         # Taken before the listing: a slow one must not make a fresh time look old.
         since = self._wall() - self._racy
         skipping = _Skipping(self._rules)
-        found, fd = tree.enter(way.fds[-1], path, skipping, self._rules.is_candidate)
-        if found.status is None or fd is None:
-            return found, way.new.add(name, UNSURE, 0), False
-        racy = max(found.status.st_mtime, found.status.st_ctime) > since
-        sure = not racy and not skipping.unsure and way.keeps_times(found.status)
-        place = way.new.add(name, sign_of(found.status) if sure else UNSURE, len(found.files))
-        way.push(fd, path, place)
-        return found, place, racy
+        begun = False
+        for found in tree.parts(fd, path, _MOST_LISTED, skip=skipping, wanted=self._rules.is_candidate):
+            if found.status is not None and not begun:
+                begun = True
+                self._listed(path, found.status, since)
+                if max(found.status.st_mtime, found.status.st_ctime) <= since and way.keeps_times(found.status):
+                    new.signs[place] = sign_of(found.status)
+            new.files[place] += len(found.files)
+            if found.error is not None or skipping.unsure:
+                new.doubt(place)
+            yield found, place
+
+    def _listed(self, path: str, status: os.stat_result, since: float) -> None:
+        self._swept.directories += 1
+        self._swept.listed += 1
+        if max(status.st_mtime, status.st_ctime) > since and len(self._swept.racy) < _MOST_RACY:
+            self._swept.racy.append((path.partition("/")[0], path))
 
 
 _Next = tuple[int, bytes, int]
@@ -257,10 +285,10 @@ def sweep(
     return Sweep(base, targets, rules, swept, wall=wall).chunks()
 
 
-def again(base: str, user: str, path: str, rules: Rules) -> list[Found]:
-    """List one directory (relative to the data root) once more."""
-    found = tree.listing(base, path, skip=rules.passes_over, wanted=rules.is_candidate)
-    return _take(user, found, Swept())
+def again(base: str, user: str, path: str, rules: Rules) -> Iterator[list[Found]]:
+    """List one directory (relative to the data root) once more, by parts. Blocking."""
+    for found in tree.listed(base, path, _MOST_LISTED, skip=rules.passes_over, wanted=rules.is_candidate):
+        yield _take(user, found, Swept())
 
 
 def by_name(base: str, files: Collection[tuple[str, str]], rules: Rules) -> list[Found]:
@@ -287,17 +315,13 @@ def by_name(base: str, files: Collection[tuple[str, str]], rules: Rules) -> list
     return result
 
 
-def _take(user: str, found: tree.Listing, swept: Swept, *, racy: bool = False) -> list[Found]:
+def _take(user: str, found: tree.Listing, swept: Swept) -> list[Found]:
     if found.error is not None or found.status is None:
         error = found.error
         if error is not None and error.errno not in (errno.ENOENT, errno.ENOTDIR):
             swept.unreadable.append((found.path, shown(os.strerror(error.errno or 0))))
         return []
-    swept.directories += 1
-    swept.listed += 1
     swept.files += len(found.files)
-    if racy and len(swept.racy) < _MOST_RACY:
-        swept.racy.append((user, found.path))
     directory = found.path[len(user) + len("/files/") :]
     prefix = f"{directory}/" if directory else ""
     return [Found(user, prefix + name, fingerprint) for name, fingerprint in found.files]

@@ -1,4 +1,8 @@
-"""Carries sweeps out: hands on what they find, and counts what of it the live watch should have told of."""
+"""Carries sweeps out: hands on what they find, and counts what of it the live watch should have told of.
+
+Each user's folders are a walk of their own. One walk goes on at a time, in turns; one whose user has brought more than
+there is room for waits where it stands, and keeps nobody else waiting.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from daemon.watch import sweep as sweeps
 from daemon.watch.remembered import Memory
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterable
+    from collections.abc import Awaitable, Callable, Iterable, Iterator
 
     from daemon.clock import Clock
     from daemon.watch.heard import Heard
@@ -20,11 +24,17 @@ if TYPE_CHECKING:
     from daemon.watch.remembered import Target
     from daemon.watch.ripen import Ripener
 
+    Also = Callable[[str], Iterable[Target]]
     Offer = Callable[[list[Found], Ripener], Awaitable[list[Found]]]
+
+_TURN = 0.5
+"""Seconds for which one walk goes on while others wait for their turn."""
+_WALKS = 32
+"""As many may stand half-way at a time: each has its folders open."""
 
 
 class Sweeping:
-    """Sweeps one at a time. ``ripener`` holds what is pending, ``offer`` asks which finds are wanted and adds them.
+    """Sweeps. ``ripener`` holds what is pending, ``offer`` asks which finds are wanted and adds them.
 
     ``memory`` is what it trusts: forget it whenever other files may count than before.
     """
@@ -47,65 +57,113 @@ class Sweeping:
         self._heard = heard
         self._clock = clock
         self._limiter = limiter
-        self._one_at_a_time = anyio.Lock()
+        self._of_user: dict[str, anyio.Lock] = {}
+        self._turn = anyio.Lock()
+        self._walks = anyio.Semaphore(_WALKS)
 
     async def run(
         self,
         targets: list[Target],
         *,
         full: bool,
-        also: Iterable[Target] = (),
+        also: Also | None = None,
         own: Ripener | None = None,
     ) -> sweeps.Swept:
-        """Sweep these folders; a sweep that is running is waited for first.
+        """Sweep these folders, user by user; a sweep of the same user that is running is waited for first.
 
-        ``also`` are files, as ``(user, path)``, that are looked at though their directory has not changed. What is
-        found settles in ``own``, where it is given, before this returns.
+        ``also`` gives, asked in a thread, those files of a user, as ``(user, path)``, that are looked at though their
+        directory has not changed. What is found settles in ``own``, where it is given, before this returns.
         """
-        async with self._one_at_a_time:
-            return await self._run(targets, own or self._ripener, full=full, also=also)
-
-    async def _run(
-        self, targets: list[Target], ripener: Ripener, *, full: bool, also: Iterable[Target]
-    ) -> sweeps.Swept:
         swept = sweeps.Swept()
-        walk = sweeps.Sweep(
-            self._base,
-            targets,
-            ripener.rules,
-            swept,
-            wall=self._clock.wall,
-            racy=ripener.options.racy,
-            chunk=ripener.options.chunk,
-            memory=self.memory,
-            full=full,
-        )
-        chunks = walk.chunks()
-        while (chunk := await to_thread.run_sync(next, chunks, None, limiter=self._limiter)) is not None:
-            walk.doubt(await self._take_in(chunk, ripener, swept))
-        if not full:
-            await self._look_by_name(also, ripener, swept)
-        if swept.racy and ripener.options.settle > 0:
-            await self._clock.sleep(ripener.options.racy)
-            for user, path in swept.racy:
-                listed = await to_thread.run_sync(
-                    sweeps.again, self._base, user, path, ripener.rules, limiter=self._limiter
-                )
-                await self._take_in(listed, ripener, swept)
-        if ripener is not self._ripener:
-            await ripener.drain()
-        walk.remember()
+        of_user: dict[str, list[Target]] = {}
+        for target in targets:
+            of_user.setdefault(target[0], []).append(target)
+        ripener, faults = own or self._ripener, list[Exception]()
+
+        async def one(user: str) -> None:
+            try:
+                await self._of_one(user, of_user[user], ripener, swept, full=full, also=also)
+            except Exception as error:  # noqa: BLE001 - raised below, by itself and not as one of a group
+                faults.append(error)
+                group.cancel_scope.cancel()
+
+        # In the users' order, which so is the one in which they come to the relay.
+        async with anyio.create_task_group() as group:
+            for user in sorted(of_user):
+                group.start_soon(one, user)
+        if faults:
+            raise faults[0]
+        if own is not None:
+            await own.drain()
         return swept
 
-    async def _look_by_name(self, also: Iterable[Target], ripener: Ripener, swept: sweeps.Swept) -> None:
+    async def _of_one(
+        self,
+        user: str,
+        targets: list[Target],
+        ripener: Ripener,
+        swept: sweeps.Swept,
+        *,
+        full: bool,
+        also: Also | None,
+    ) -> None:
+        async with self._of_user.setdefault(user, anyio.Lock()), self._walks:
+            seen = sweeps.Swept()
+            walk = sweeps.Sweep(
+                self._base,
+                targets,
+                ripener.rules,
+                seen,
+                wall=self._clock.wall,
+                racy=ripener.options.racy,
+                chunk=ripener.options.chunk,
+                memory=self.memory,
+                full=full,
+            )
+            await self._go(user, walk.chunks(), ripener, swept, walk)
+            if also is not None and not full:
+                await self._go(user, self._by_name(also(user), ripener), ripener, swept)
+            if seen.racy and ripener.options.settle > 0:
+                await self._clock.sleep(ripener.options.racy)
+                for _, path in seen.racy:
+                    await self._go(user, sweeps.again(self._base, user, path, ripener.rules), ripener, swept)
+            # Where what was found waits in a ripener of its own it is not taken in yet, but its directory is doubted.
+            walk.remember()
+            swept.add(seen)
+
+    def _by_name(self, also: Iterable[Target], ripener: Ripener) -> Iterator[list[Found]]:
         waiting = iter(also)
         while names := list(islice(waiting, ripener.options.chunk)):
-            found = await to_thread.run_sync(sweeps.by_name, self._base, names, ripener.rules, limiter=self._limiter)
-            await self._take_in(found, ripener, swept)
+            yield sweeps.by_name(self._base, names, ripener.rules)
+
+    async def _go(
+        self,
+        user: str,
+        chunks: Iterator[list[Found]],
+        ripener: Ripener,
+        swept: sweeps.Swept,
+        walk: sweeps.Sweep | None = None,
+    ) -> None:
+        """Take in what a walk gives to its end, in turns with others."""
+        while True:
+            if ripener is self._ripener:
+                await ripener.wait_for_room(user)
+            async with self._turn:
+                until = self._clock.monotonic() + _TURN
+                while ripener is not self._ripener or ripener.has_room(user):
+                    chunk = await to_thread.run_sync(next, chunks, None, limiter=self._limiter)
+                    if chunk is None:
+                        return
+                    waiting = await self._take_in(chunk, ripener, swept)
+                    if walk is not None:
+                        walk.doubt(waiting)
+                    if self._clock.monotonic() > until and self._turn.statistics().tasks_waiting:
+                        break
 
     async def _take_in(self, chunk: list[Found], ripener: Ripener, swept: sweeps.Swept) -> list[Found]:
         """Offer what was found; give what of it waits for something: its directory is looked into again."""
-        await ripener.wait_for_room() if ripener is self._ripener else await self._relieve(ripener)
+        if ripener is not self._ripener:
+            await self._relieve(ripener)
         pending = [found for found in chunk if ripener.has(found.user, found.path)]
         fresh = [found for found in chunk if not ripener.has(found.user, found.path)]
         unheard = {(found.user, found.path) for found in fresh if self._should_have_heard(found)}
@@ -117,7 +175,7 @@ class Sweeping:
                 self.missed += 1
             if ripener is not self._ripener:
                 directory, _, name = found.path.rpartition("/")
-                self._ripener.settler.gone((found.user, directory), name)
+                self._ripener.gone(found.user, directory, name)
         return [*pending, *taken]
 
     async def _relieve(self, ripener: Ripener) -> None:

@@ -9,7 +9,9 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from typing import NamedTuple
 
 from daemon.fingerprint import Fingerprint
@@ -72,15 +74,18 @@ def fingerprints(base: str, directory: str, names: list[str]) -> dict[str, Finge
         os.close(fd)
 
 
-def names_in(base: str, directory: str) -> list[str]:
-    """Give the names of what is not a directory in ``directory``; empty where there is no such directory."""
+def names_in(base: str, directory: str, wanted: Callable[[str], bool]) -> list[str]:
+    """Give those names in ``directory`` that are wanted and no directory's; none where there is no such directory.
+
+    The others, of which there may be a million, are never held.
+    """
     try:
         fd = open_directory(base, directory, listing=True)
     except (FileNotFoundError, NotADirectoryError):
         return []
     try:
         with os.scandir(fd) as entries:
-            return [entry.name for entry in entries if not entry.is_dir(follow_symlinks=False)]
+            return [entry.name for entry in entries if wanted(entry.name) and not entry.is_dir(follow_symlinks=False)]
     finally:
         os.close(fd)
 
@@ -106,7 +111,7 @@ def identity(base: str, path: str) -> tuple[int, int] | None:
 
 
 class Listing(NamedTuple):
-    """One directory's regular files and subdirectories, or why it could not be read."""
+    """One directory's regular files and subdirectories, or why it could not be read; maybe only a part of them."""
 
     path: str
     status: os.stat_result | None
@@ -115,52 +120,88 @@ class Listing(NamedTuple):
     error: OSError | None = None
 
 
-def _read(fd: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None) -> Listing:
+def parts(
+    fd: int, path: str, most: int, *, skip: Skip | None = None, wanted: Callable[[str], bool] | None = None
+) -> Generator[Listing]:
+    """List an open directory by parts of at most so many files and directories; there is one part at least.
+
+    Only one part is held at a time: a folder may have a million files. What is wrong stands in the last one's
+    ``error``, and the status is that from before the listing.
+    """
     files: list[tuple[str, Fingerprint]] = []
     directories: list[str] = []
-    status = os.fstat(fd)
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            try:
-                if entry.is_dir(follow_symlinks=False):
-                    directories.append(entry.name)
-                elif (wanted is None or wanted(entry.name)) and entry.is_file(follow_symlinks=False):
-                    files.append((entry.name, Fingerprint.of(entry.stat(follow_symlinks=False))))
-            except FileNotFoundError:  # gone between the listing and the look
-                continue
-    if skip is not None:
-        directories = [name for name in directories if not skip(f"{path}/{name}" if path else name, fd)]
-    return Listing(path, status, files, directories)
+    status = None
+    try:
+        status = os.fstat(fd)
+        with os.scandir(fd) as entries:
+            for entry in entries:
+                try:
+                    if entry.is_dir(follow_symlinks=False):
+                        name = entry.name
+                        if skip is None or not skip(f"{path}/{name}" if path else name, fd):
+                            directories.append(name)
+                    elif (wanted is None or wanted(entry.name)) and entry.is_file(follow_symlinks=False):
+                        files.append((entry.name, Fingerprint.of(entry.stat(follow_symlinks=False))))
+                except FileNotFoundError:  # gone between the listing and the look
+                    continue
+                if len(files) + len(directories) >= most:
+                    yield Listing(path, status, files, directories)
+                    files, directories = [], []
+    except OSError as error:
+        yield Listing(path, None, [], [], error)
+    else:
+        yield Listing(path, status, files, directories)
+
+
+def _read(fd: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None, most: int) -> Listing:
+    with closing(parts(fd, path, most, skip=skip, wanted=wanted)) as found_by_parts:
+        found = next(found_by_parts)
+    if found.error is not None:
+        raise found.error
+    return found
 
 
 def listing(base: str, path: str, *, skip: Skip | None = None, wanted: Callable[[str], bool] | None = None) -> Listing:
     """List one directory; what is wrong with it stands in the result's ``error``."""
+    [found] = listed(base, path, sys.maxsize, skip=skip, wanted=wanted)
+    return found
+
+
+def listed(
+    base: str, path: str, most: int, *, skip: Skip | None = None, wanted: Callable[[str], bool] | None = None
+) -> Iterator[Listing]:
+    """List one directory by `parts`; what is wrong with it stands in the last one's ``error``."""
     try:
         fd = open_directory(base, path, listing=True)
     except OSError as error:
-        return Listing(path, None, [], [], error)
+        yield Listing(path, None, [], [], error)
+        return
     try:
-        return _read(fd, path, skip, wanted)
-    except OSError as error:
-        return Listing(path, None, [], [], error)
+        yield from parts(fd, path, most, skip=skip, wanted=wanted)
     finally:
         os.close(fd)
 
 
 def walk(
-    base: str, path: str, *, skip: Skip | None = None, wanted: Callable[[str], bool] | None = None
+    base: str,
+    path: str,
+    *,
+    skip: Skip | None = None,
+    wanted: Callable[[str], bool] | None = None,
+    most: int = sys.maxsize,
 ) -> Iterator[Listing]:
     """List ``path`` below ``base`` and every directory in it, each before those inside it; links are not followed.
 
     ``skip(path, fd)`` keeps a directory from being entered (``fd`` is the open directory that holds it);
     ``wanted(name)`` says which files are worth a stat. A directory that cannot be read comes with its error. At any
-    moment one listing and one descriptor a level are held, however large the tree is.
+    moment one listing and one descriptor a level are held, however large the tree is. Of a directory with ``most``
+    files and directories or more, no more than so many are given.
     """
     open_fds: list[int] = []
     waiting: list[list[str]] = []  # for each open directory, the paths in it still to enter
     try:
         # What is open is noted before anything is given out: whoever has seen enough may ask for no more.
-        first, fd = _enter_first(base, path, skip, wanted)
+        first, fd = _enter_first(base, path, skip, wanted, most)
         if fd is None:
             yield first
             return
@@ -176,7 +217,7 @@ def walk(
             if len(open_fds) >= DEEPEST:
                 yield Listing(child, None, [], [], OSError(errno.ENAMETOOLONG, "nested too deeply", child))
                 continue
-            found, fd = enter(open_fds[-1], child, skip, wanted)
+            found, fd = _enter(open_fds[-1], child, skip, wanted, most)
             if fd is not None:
                 open_fds.append(fd)
             yield found
@@ -187,8 +228,13 @@ def walk(
             os.close(fd)
 
 
-def enter(
-    parent: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None
+def enter(parent: int, name: str | bytes) -> int:
+    """Open a directory in another open one, to be listed. Raises ``OSError``, also where it is a link."""
+    return os.open(name, _LIST, dir_fd=parent)
+
+
+def _enter(
+    parent: int, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None, most: int
 ) -> tuple[Listing, int | None]:
     """List the directory ``path``, of which the open directory ``parent`` holds the last component; give it open, too.
 
@@ -196,8 +242,8 @@ def enter(
     """
     fd = None
     try:
-        fd = os.open(path.rpartition("/")[2], _LIST, dir_fd=parent)
-        return _read(fd, path, skip, wanted), fd
+        fd = enter(parent, path.rpartition("/")[2])
+        return _read(fd, path, skip, wanted, most), fd
     except OSError as error:
         if fd is not None:
             os.close(fd)
@@ -205,12 +251,12 @@ def enter(
 
 
 def _enter_first(
-    base: str, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None
+    base: str, path: str, skip: Skip | None, wanted: Callable[[str], bool] | None, most: int
 ) -> tuple[Listing, int | None]:
     fd = None
     try:
         fd = open_directory(base, path, listing=True)
-        return _read(fd, path, skip, wanted), fd
+        return _read(fd, path, skip, wanted, most), fd
     except OSError as error:
         if fd is not None:
             os.close(fd)

@@ -101,7 +101,8 @@ def test_each_name_is_in_exactly_one_group_in_whatever_order(names: list[str], c
     assert len({one.key for one in groups}) == len(groups)
     for one in groups:
         assert {media.group_key(name) for name in one.names} == {one.key}
-        assert all(media.may_belong(name, {one.key: ()}, {len(one.key)}) for name in one.names)
+        assert all(media.may_belong({one.key: ()})(name) for name in one.names)
+        assert all(media.may_belong({one.key, f"{one.key}+"})(name) for name in one.names)
         assert one.sides_only == (not any(media.role(name) == "main" for name in one.names))
     shuffled = list(names)
     chance.shuffle(shuffled)
