@@ -168,14 +168,14 @@ class PlayedWatch:
         self.believed: int | None = None
         self.found = Swept(directories=3, files=5, wanted=2, missed=1)
 
-    async def sweep(self, users: Any, *, settle: float | None = None, full: bool = True, also: Any = ()) -> Swept:
+    async def sweep(self, users: Any, *, settle: float | None = None, full: bool = True, also: Any) -> Swept:
         self.running += 1
         assert self.running == 1, "never two at once"
         await anyio.sleep(0.01)
         self.swept.append(users)
         self.at.append(self.world.clock.time)
         self.full.append(full)
-        self.also.append(list(also))
+        self.also.append([] if full else list(also("alice")))
         self.running -= 1
         return self.found
 

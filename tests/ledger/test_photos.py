@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from daemon.errors import NeedsPerson, Refused, Transient
 from daemon.fingerprint import Fingerprint
+from daemon.ledger import photos
 from daemon.ledger.ledger import Ledger
 from daemon.ledger.model import State
 from tests.ledger.entries import FINGERPRINT, NOW, add, get, put
@@ -43,6 +44,22 @@ def test_a_name_of_any_bytes_comes_back_as_it_was(found: list[str]) -> None:
             assert {job.path for job in ledger.jobs.pending()} == set(found)
         finally:
             ledger.close()
+
+
+def test_places_of_a_user_are_given_by_parts(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photos, "_AT_A_TIME", 3)
+    held = {f"Camera/{number}.jpg" for number in range(8)}
+    for path in held:
+        put(ledger, State.HELD, path)
+    waiting = put(ledger, State.WAITING, "Camera/w.jpg")
+    put(ledger, State.DONE, "Camera/d.jpg")
+    ledger.photos.add("bob", "Camera", "Camera/b.jpg", "main", FINGERPRINT, NOW)
+    given_ = ledger.photos.places("alice", State.HELD, State.WAITING)
+    assert next(given_)[0] == "alice"
+    ledger.photos.forget(waiting)  # what changes meanwhile is as it is when it is reached
+    assert len({path for _, path in given_} & held) == 7
+    assert list(ledger.photos.places("bob", State.FOUND, State.HELD)) == [("bob", "Camera/b.jpg")]
+    assert list(ledger.photos.places("carol", State.FOUND)) == []
 
 
 def test_two_steps_at_once_are_two_lines_and_the_note_is_the_first_ones(ledger: Ledger) -> None:

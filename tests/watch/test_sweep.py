@@ -7,20 +7,20 @@ import shutil
 import tempfile
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from daemon.watch import filesystems
+from daemon.watch import filesystems, sweep, tree
 from daemon.watch.model import Found
 from daemon.watch.remembered import UNSURE, Memory, Remembered
 from daemon.watch.rules import Rules
 from daemon.watch.sweep import Sweep, Swept, by_name
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 RULES = Rules(archived="Archived", folders={"alice": ("Up",)})
@@ -84,6 +84,35 @@ def test_only_what_changed_is_listed(tmp_path: Path, top: Path) -> None:
     calm()
     _, counts = swept(tmp_path, memory)
     assert (counts.directories, counts.listed, counts.files) == (4, 1, 2)
+
+
+def test_a_large_folder_is_listed_by_parts(tmp_path: Path, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What waits in any part of it has it listed again, and otherwise it is trusted as a whole."""
+    monkeypatch.setattr(sweep, "_MOST_LISTED", 5)
+    held: list[int] = []
+    parts = tree.parts
+
+    def counted(*args: Any, **kwargs: Any) -> Iterator[tree.Listing]:
+        for part in parts(*args, **kwargs):
+            held.append(len(part.files) + len(part.directories))
+            yield part
+
+    monkeypatch.setattr(tree, "parts", counted)
+    for number in range(23):
+        (top / f"{number}.jpg").write_bytes(b"x")
+    (top / "none").mkdir()
+    calm()
+    memory = Memory()
+    found, counts = swept(tmp_path, memory)
+    assert (len(found), counts.files, counts.directories, counts.listed) == (26, 26, 6, 6)
+    assert max(held) == 5
+    first = next(one.path for one in found if one.path.count("/") == 1)
+    assert swept(tmp_path, memory)[0] == set()
+    for waits in (first, "Up/22.jpg"):
+        memory = Memory()
+        swept(tmp_path, memory, waits=lambda one: one.path == waits)  # noqa: B023  asked within this turn
+        again, counts = swept(tmp_path, memory)
+        assert (len(again), counts.files, counts.listed) == (23, 26, 1)
 
 
 def test_a_full_sweep_trusts_nothing_and_sees_what_was_written_in_place(tmp_path: Path, top: Path) -> None:
