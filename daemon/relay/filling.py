@@ -68,11 +68,17 @@ class Filling:
             settled = await self._that_fits(settled)
             self._under_way.begin(batch.id, "examine", settled)
         for chunk in chunks_of_groups(groups_of(settled)):
-            examined = await self._examine.groups(chunk, patient=patient)
-            if self.inspection is not None and self.inspection.on:
-                for left in examined:
-                    await self.inspection.group(left)
             members = [photo for group in chunk for photo in group]
+            try:
+                examined = await self._examine.groups(chunk, patient=patient)
+                if self.inspection is not None and self.inspection.on:
+                    for left in examined:
+                        await self.inspection.group(left)
+            except (RelayError, OSError):
+                # The archive has gone meanwhile. What changed or was refused has left the batch, and the next try does
+                # not see it.
+                await self._failures.after(members)
+                raise
             self._under_way.done(*members)
             # An inspector may have taken some out.
             states = await self._failures.after(members)

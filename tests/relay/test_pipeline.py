@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import threading
 from typing import TYPE_CHECKING, Any
@@ -502,3 +503,34 @@ async def test_a_restore_in_the_moment_of_the_last_scan_stays_a_restore(folder_w
     await world.restore.photo(photo.id)
     finish(world.ledger, [photo.id], world.clock.time)
     assert world.photo(photo).state is State.RESTORED
+
+
+async def test_what_changed_is_seen_to_though_the_archive_goes_away_in_the_same_moment(make_world: MakeWorld) -> None:
+    """Another file has its name, as a row of its own: what was found changed would stay "found" for ever."""
+    world = await make_world("photoprism", **OFF)
+    assert world.pp is not None
+    path = f"{FOLDER}/IMG_1.jpg"
+    world.pp.traps.swallowed = ["IMG_1.jpg"]
+    [photo] = await world.deliver("alice", {path: shot(1)})
+    await world.relay()
+    assert world.photo(photo).code == "archive.not_yet"
+    world.path("alice", path).unlink()
+    [another] = await world.deliver("alice", {path: shot(2)})
+    assert another.id != photo.id
+    sha1 = hashlib.sha1(shot(2)).hexdigest()
+
+    def goes_away(_method: str, asked: str) -> None:
+        assert world.pp is not None
+        world.pp.traps.outage = "503" if sha1 in asked else ""
+
+    world.pp.whim = goes_away
+    await world.later(301)
+    async with world.running():
+        await world.until(lambda: world.photo(another).code == "photoprism.busy")
+        await world.until(lambda: world.photo(photo).state is State.REFUSED)
+    assert world.photo(photo).code == "file.replaced", world.said()
+    world.pp.whim = lambda _method, _path: None
+    world.pp.become_well()
+    await world.later(301)
+    await world.relay()
+    assert world.photo(another).state is State.DONE, world.said()

@@ -102,7 +102,7 @@ def half_copies(expected: dict[str, Any], found: dict[str, Any], said: str) -> l
     wanted = [place.rpartition(" = ")[2] for place in expected["places"] if place.startswith("archive/")]
     wrong += [f"twice in the archive: {one}" for one in set(wanted) if contents.count(one) > 1]
     halves = [name for name, _, content in (place.rpartition(" = ") for place in archived) if content not in wanted]
-    return wrong + [f"not told: {name}" for name in halves if f"{name} is a half copy" not in said]
+    return wrong + [f"not told: {name} of {archived}" for name in halves if f"{name} is a half copy" not in said]
 
 
 class PowerTrials:
