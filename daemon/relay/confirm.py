@@ -103,8 +103,9 @@ class Confirm:
 
     async def _tell_halves(self, group: Sequence[Photo], findings: dict[int, Finding]) -> None:
         for photo in group:
-            if halves := findings[photo.id].halves:
-                await self.half_copies.found(photo, findings[photo.id].path, halves)
+            finding = findings[photo.id]
+            if finding.halves and finding.verdict is Verdict.PROVED:
+                await self.half_copies.found(photo, finding.path, finding.halves)
 
     async def _one(
         self, group: Sequence[Photo], findings: dict[int, Finding], release_after: float, album_user: str | None
@@ -136,9 +137,10 @@ class Confirm:
         now = self._clock.wall()
         if worst is Verdict.PROVED:
             await anyio.to_thread.run_sync(self._archived, [(group, findings, release_after)], now, album_user)
-            await self._tell_halves(group, findings)
         else:
             await anyio.to_thread.run_sync(self._not_proved, group, findings, worst, now)
+        # Beside what is whole of a group that is held, too.
+        await self._tell_halves(group, findings)
 
     def _count_indexing(self, group: Sequence[Photo]) -> None:
         with self._ledger.write():

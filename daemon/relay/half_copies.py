@@ -3,8 +3,8 @@
 A PhotoPrism whose ``import`` and ``originals`` are two mounts copies under the final name and syncs nothing, so a power
 cut leaves a part of the bytes there. What comes next gets a number beside it (``.00001``), or, where PhotoPrism's row
 has outlived the bytes, is thrown away as a duplicate. Whose file that is only its owner can say; the program says which
-one it is. A half copy is what may become of a file that was not synced: not all of its bytes, zeros to a page's end
-where some are missing, and nothing that the photo has not.
+one it is. A half copy is what may become of a file that was not synced: not all of its bytes, zeros at a page's end or
+beginning where some are missing, and nothing that the photo has not.
 """
 
 from __future__ import annotations
@@ -76,8 +76,10 @@ def _is_part(part: int, size: int, whole: int, most: int) -> bool:
         if found != wanted:
             same = False
             for first in range(0, len(found), _PAGE):
-                # A page is as it was at some moment, or never reached the disk: zeros after what was written by then.
-                if not wanted[first : first + _PAGE].startswith(found[first : first + _PAGE].rstrip(b"\0")):
+                # Of a page that several writes filled, some may have reached the disk: zeros around what did.
+                page = found[first : first + _PAGE]
+                kept = page.strip(b"\0")
+                if not wanted[first : first + _PAGE].startswith(kept, len(page) - len(page.lstrip(b"\0"))):
                     return False
     return not same
 

@@ -27,6 +27,7 @@ HALVES = {
     "its size, and no bytes": bytes(len(WHOLE)),
     "a hole": WHOLE[:4096] + bytes(4096) + WHOLE[8192:],
     "a part of a page": WHOLE[:100] + bytes(3996) + WHOLE[4096:],
+    "the end of a page": bytes(3000) + WHOLE[3000:],
     "the last piece is missing": WHOLE[: 3 * 4096] + bytes(100),
 }
 OTHERS = {
