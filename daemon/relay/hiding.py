@@ -10,7 +10,7 @@ from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import changed, path_of
 from daemon.files.folders import Folders
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.opening import directory_below, file_below, look
+from daemon.files.opening import directory_below, file_below, look, open_regular
 from daemon.files.releasing import hide, new_hidden_name, put_back, second_name
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
@@ -112,6 +112,38 @@ class Hiding:
                 hint="see that the archive's folder is not a watched one too, mounted or linked twice",
             )
         return second
+
+    def archived(self, photo: Photo, archive: Folders | None = None) -> Fingerprint | None:
+        """Give what stands in the archive for a photo now, opened and not only looked at; ``None`` for nothing.
+
+        ``None`` also where the archive's folder is not mounted here. ``archive`` as for ``linked``.
+        """
+        root = self._archive.root
+        if not root or not photo.archived_as:
+            return None
+        parent, _, name = photo.archived_as.rpartition("/")
+        # Opened, since a network's file system asks its server then.
+        with (
+            suppress(Refused),
+            nullcontext(archive) if archive is not None else Folders(root) as folders,
+            open_regular(folders.below(parent), name) as found,
+        ):
+            return found.fingerprint
+        return None
+
+    def apart(self, photo: Photo, before: Fingerprint | None, archive: Folders | None = None) -> None:
+        """Return if the archive's file is what it was ``before`` the original's name was changed.
+
+        Else both are one file that is seen through two file systems (a pool over disks, a network share of this
+        machine), where no device or inode number tells: raises ``NeedsPerson`` ``archive.itself``.
+        """
+        if before is not None and self.archived(photo, archive) != before:
+            raise NeedsPerson(
+                "archive.itself",
+                f"the archive's {shown(photo.archived_as)} changed in the very moment in which {shown(photo.path)} of"
+                f" {photo.user} was moved: they seem to be one file, seen through two mounts; it is kept",
+                hint="see that the archive's folder is not a watched one too, mounted or linked twice",
+            )
 
     def show(self, folder: int, hidden: str, photo: Photo) -> None:
         """Give a hidden original its name back after a failure; its hidden name stays known where that fails too."""

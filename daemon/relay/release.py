@@ -139,11 +139,14 @@ class Release:
     # -- keep nothing: delete -----------------------------------------------------------------------------------
 
     def _delete(self, photo: Photo) -> None:
+        before = self.hiding.archived(photo)
         with self.hiding.home_folder(photo) as folder:
             hidden, fingerprint = self.hiding.hide(folder, photo)
             try:
                 found = look(folder, hidden)
                 linked = found is not None and self.hiding.linked(folder, photo, found)
+                if not linked:
+                    self.hiding.apart(photo, before)
                 # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
                 left = unlink_hidden(folder, hidden, fingerprint, linked=linked)
             except RelayError:
@@ -170,8 +173,10 @@ class Release:
             self.hiding.home_folder(photo) as folder,
             made_dirs(home, target.rpartition("/")[0], mode=0o755) as to,
         ):
+            before = self.hiding.archived(photo)
             hidden, fingerprint = self.hiding.hide(folder, photo)
             try:
+                self.hiding.apart(photo, before)
                 final = move_hidden_to(folder, hidden, to, photo.name, fingerprint)
             except RelayError:
                 self.hiding.show(folder, hidden, photo)

@@ -99,6 +99,8 @@ class Removals:
         try:
             found = look(fd, hidden)
             linked = found is not None and self._release.hiding.linked(fd, photo, found, archive)
+            if not linked:
+                self._release.hiding.apart(photo, photo.archive_fingerprint, archive)
             # Power cut here: the original is hidden or gone; the archive's copy was proved and synced.
             left = unlink_hidden(fd, hidden, fingerprint, sync=False, linked=linked)
         except BaseException:

@@ -12,11 +12,10 @@ from typing import TYPE_CHECKING
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, Refused
-from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.names import MOST_NAMES, kept_name
 from daemon.files.opening import directory_below, file_below, look
-from daemon.files.publishing import rename_noreplace, sync_dir
+from daemon.files.publishing import sync_dir
+from daemon.files.releasing import move_hidden_to
 from daemon.fingerprint import Fingerprint
 from daemon.text import shown
 
@@ -31,6 +30,10 @@ if TYPE_CHECKING:
 NOTHING = "nothing to release"
 """How a note begins that tells of an original which its owner took away, or replaced, before."""
 _MOST_NAMES = 10_000
+_LONGEST = 250
+"""Bytes of a name in the bin."""
+_KEPT = 25
+"""Characters at the beginning of a name that is shortened which it keeps, however many bytes each takes."""
 
 
 class Trash:
@@ -72,6 +75,7 @@ class Trash:
             await anyio.to_thread.run_sync(self._sync_bin, photo)
             return earlier
         before = await anyio.to_thread.run_sync(self._bin_of, photo)
+        archived = await anyio.to_thread.run_sync(self._hiding.archived, photo)
         try:
             await self._occ.delete(photo.user, photo.path)
         except NeedsPerson as error:
@@ -83,6 +87,7 @@ class Trash:
         finally:
             self._trashed[photo.user, photo.name] = self._clock.wall()
         found = await anyio.to_thread.run_sync(self._in_bin, photo, before)
+        await anyio.to_thread.run_sync(self._unless_apart, photo, before, archived)
         await anyio.to_thread.run_sync(self._sync_bin, photo)
         return found
 
@@ -101,10 +106,9 @@ class Trash:
     def _trashed_before(self, photo: Photo) -> str:
         """Say as what the examined file lies in the bin, or nothing where it does not."""
         home = f"{self._current.settings.nextcloud.data}/{photo.user}"
-        start = f"{photo.name}.d"
         with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
             for entry in sorted(os.listdir(bin_)):
-                if entry.startswith(start) and entry[len(start) :].isdigit():
+                if _second(entry, photo.name) is not None:
                     found = look(bin_, entry)
                     if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
                         return f"trashed as {shown(entry)} (seen after a restart)"
@@ -127,10 +131,9 @@ class Trash:
 
     def _bin_of(self, photo: Photo) -> frozenset[str]:
         """Give what lies in the bin under a photo's name."""
-        start = f"{photo.name}.d"
         home = f"{self._current.settings.nextcloud.data}/{photo.user}"
         with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
-            return frozenset(one for one in os.listdir(bin_) if one.startswith(start) and one[len(start) :].isdigit())
+            return frozenset(one for one in os.listdir(bin_) if _second(one, photo.name) is not None)
         return frozenset()
 
     def _in_bin(self, photo: Photo, before: frozenset[str]) -> str:
@@ -139,7 +142,6 @@ class Trash:
         What lay there ``before`` is what its owner has thrown away: it is not looked at.
         """
         home = f"{self._current.settings.nextcloud.data}/{photo.user}"
-        start = f"{photo.name}.d"
         try:
             with directory_below(home, "files_trashbin/files") as bin_:
                 newest, since = "", -1
@@ -147,29 +149,50 @@ class Trash:
                     found = look(bin_, entry)
                     if found is not None and photo.fingerprint.renamed(Fingerprint.of(found)):
                         return f"trashed as {shown(entry)}"
-                    if int(entry[len(start) :]) > since:
-                        newest, since = entry, int(entry[len(start) :])
+                    second = _second(entry, photo.name) or 0
+                    if second > since:
+                        newest, since = entry, second
                 if not newest:
                     return "trashed (the bin has not kept it)"
                 with file_below(bin_, newest) as lying:
                     if bytes.fromhex(hash_only_blake3(lying.fd)) == photo.blake3:
                         return f"trashed as {shown(newest)}"
-                return self._out_of_bin(photo, bin_, newest)
+                # An upload that came in that very moment.
+                back = self._out_of_bin(photo, bin_, newest)
+                return f"{NOTHING}: a new upload had its name; it is back as {shown(back)}"
         except Refused:
             return "trashed (the bin has not kept it)"
 
     def _out_of_bin(self, photo: Photo, bin_: int, name: str) -> str:
-        """Put back what was thrown away in the examined file's place: an upload that came in that very moment."""
+        """Put back what should not have been thrown away, replacing nothing; give the name that it has then."""
+        found = look(bin_, name)
+        if found is None:
+            raise Refused("file.vanished", f"{shown(name)} is in the bin no longer")
         with self._hiding.home_folder(photo) as folder:
             # Power cut here: in the bin or back under its name, whole; the sweep at the next start finds it.
-            for number in range(MOST_NAMES):
-                final = kept_name(photo.name, number) if number else photo.name
-                with suppress(FileExistsError), told("taking out of the bin", path_of(bin_, name)):
-                    rename_noreplace(bin_, name, folder, final)
-                    break
-            else:
-                return f"{NOTHING}: a new upload had its name; it lies in the bin as {shown(name)}"
-            sync_dir(folder)
-            sync_dir(bin_)
+            final = move_hidden_to(bin_, name, folder, photo.name, Fingerprint.of(found))
         self._ledger.jobs.add("user", photo.user, photo.directory, self._clock.wall())
-        return f"{NOTHING}: a new upload had its name; it is back as {shown(final)}"
+        return final
+
+    def _unless_apart(self, photo: Photo, before: frozenset[str], archived: Fingerprint | None) -> None:
+        """Put back what has just come into the bin, and raise, if the archive's file was the original itself."""
+        try:
+            self._hiding.apart(photo, archived)
+        except NeedsPerson:
+            home = f"{self._current.settings.nextcloud.data}/{photo.user}"
+            with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
+                for entry in self._bin_of(photo) - before:
+                    self._out_of_bin(photo, bin_, entry)
+            raise
+
+
+def _second(entry: str, name: str) -> int | None:
+    """Give the second in which a file called ``name`` came into the bin as ``entry``; ``None`` for another one's.
+
+    Nextcloud takes what is over 250 bytes out of the middle of the name (``Trashbin.php``, ``getTrashFilename``).
+    """
+    former, _, second = entry.rpartition(".d")
+    if not second.isdigit():
+        return None
+    shortened = len(os.fsencode(f"{name}.d{second}")) > _LONGEST and former.startswith(name[:_KEPT])
+    return int(second) if former == name or shortened else None

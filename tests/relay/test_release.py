@@ -504,6 +504,29 @@ async def test_trash_gives_back_what_came_in_between_the_check_and_occ(cloud: Wo
     assert sorted(cloud.archived().values()) == sorted([OLD, NEW, NEWER] if name_taken else [OLD, NEW])
 
 
+@pytest.mark.parametrize("name", ["x" * 230, "x" * 251, "ä" * 125, "写" * 83])
+async def test_trash_finds_in_the_bin_what_has_a_long_name(cloud: World, name: str) -> None:
+    path = f"{FOLDER}/{name}.jpg"
+    photo = await proved(cloud, path)
+    await cloud.occ.scan("alice", FOLDER)  # type: ignore[union-attr]
+    released = await let_go(cloud, photo)
+    assert released.state is State.RELEASED
+    [note] = [line["note"] for line in cloud.ledger.audit.lines()]
+    assert note.startswith("trashed as"), note
+    # And where an upload took the name in that very moment, it is found there and put back.
+    for entry in (cloud.data / "alice/files_trashbin/files").iterdir():
+        entry.unlink()
+    again = await proved(cloud, path, NEWER)
+
+    def before(argv: Sequence[str]) -> None:
+        if argv[0] == "files:delete":
+            cloud.put("alice", path, NEW)
+
+    cloud.runner.before = before
+    assert (await let_go(cloud, again)).state is State.RELEASED
+    assert cloud.standing()[f"files/{path}"] == NEW
+
+
 async def test_trash_leaves_alone_what_came_before_the_check(cloud: World) -> None:
     photo = await proved(cloud)
     swap(cloud, NEW, None)

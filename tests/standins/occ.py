@@ -117,6 +117,12 @@ HELP = {
 EVERYWHERE = {"output", "no-warnings", "no-interaction", "quiet", "verbose", "ansi", "no-ansi"}
 
 
+def bin_name(name: str, second: int) -> str:
+    """Give a deleted file's name in the bin: what is over 250 bytes is taken out of its middle (``Trashbin.php``)."""
+    whole = os.fsencode(f"{name}.d{second}")
+    return os.fsdecode(whole[:125] + whole[125 + max(0, len(whole) - 250) :])
+
+
 class StandInOcc:
     """The stand-in as a test sees it: switch the traps, ask what was called, look into the file cache."""
 
@@ -629,7 +635,7 @@ class Occ:
         else:
             trash = f"{self.server.data}/{user}/files_trashbin/files"
             os.makedirs(trash, exist_ok=True)
-            target = f"{trash}/{os.path.basename(inside)}.d{int(time.time())}"
+            target = f"{trash}/{bin_name(os.path.basename(inside), int(time.time()))}"
             try:
                 os.rename(full, target)
             except OSError:

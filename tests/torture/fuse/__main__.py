@@ -1,4 +1,4 @@
-"""``python -m tests.torture.fuse BACKING MOUNTPOINT CONTROL [--record]``: serve the layer until it is unmounted."""
+"""``python -m tests.torture.fuse BACKING MOUNTPOINT CONTROL [--record] [--own-inodes]``: serve until unmounted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("mountpoint", type=Path)
     parser.add_argument("control", type=Path)
     parser.add_argument("--record", action="store_true")
+    parser.add_argument("--own-inodes", action="store_true")
     wanted = parser.parse_args()
     os.umask(0)  # the kernel has applied the caller's
     layer = Layer(os.fspath(wanted.backing), record=wanted.record)
@@ -27,7 +28,7 @@ def main() -> None:
         foreground=True,
         allow_other=True,
         default_permissions=True,
-        use_ino=True,
+        **({} if wanted.own_inodes else {"use_ino": True}),
         hard_remove=True,
         # A power cut changes what stands here behind the kernel's back: it must ask each time.
         attr_timeout=0,

@@ -40,13 +40,14 @@ class Mount:
     """The layer over the folder ``backing``, mounted at ``path``; both are made where they are missing.
 
     With ``record`` it can also forget: then syncing costs nothing and is only noted down (see ``durable.py``), and
-    ``cut`` and ``power_on`` may be called. Everything that stood in ``backing`` before counts as durable.
+    ``cut`` and ``power_on`` may be called. Everything that stood in ``backing`` before counts as durable. With
+    ``own_inodes`` files have other inode numbers than in ``backing``, as on a pool of disks or a network share.
     """
 
-    def __init__(self, backing: Path, path: Path, *, record: bool = False) -> None:
+    def __init__(self, backing: Path, path: Path, *, record: bool = False, own_inodes: bool = False) -> None:
         self.backing = backing
         self.path = path
-        self._record = record
+        self._more = [*(["--record"] if record else []), *(["--own-inodes"] if own_inodes else [])]
         self._folder = Path(tempfile.mkdtemp(prefix="torture-"))
         self._process: subprocess.Popen[bytes] | None = None
         self._socket: socket.socket | None = None
@@ -56,7 +57,7 @@ class Mount:
         self.path.mkdir(parents=True, exist_ok=True)
         control = self._folder / "control"
         argv = [sys.executable, "-m", "tests.torture.fuse", str(self.backing), str(self.path), str(control)]
-        self._process = subprocess.Popen([*argv, *(["--record"] if self._record else [])], cwd=ROOT)
+        self._process = subprocess.Popen([*argv, *self._more], cwd=ROOT)
         try:
             until = time.monotonic() + PATIENCE
             while not (control.exists() and os.path.ismount(self.path)):
