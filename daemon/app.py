@@ -162,6 +162,7 @@ class App:
     async def start(self) -> None:
         """Bring what a crash left half done to an end; then everything may run."""
         await anyio.to_thread.run_sync(self.pipeline.recovery.run)
+        await anyio.to_thread.run_sync(self.intake.left_out)
 
     async def run(self, *, schedule: bool = True) -> None:
         """Run all loops until cancelled; ``schedule`` is off for a single sweep."""
@@ -207,6 +208,7 @@ class App:
         await self._stand_back()
         self.watch.set_options(watch_options(now))
         self.watch.set_folders(self.homekeeper.included())
+        await anyio.to_thread.run_sync(self.intake.left_out)
         await self.homekeeper.settings_changed()
         self.sweeper.settings_changed()
         self.wake.set()

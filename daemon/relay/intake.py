@@ -204,6 +204,15 @@ class Intake:
                     )
                     self._ledger.photos.refuse([latest.id], gone, self._clock.wall())
 
+    def left_out(self) -> None:
+        """Forget what was only found and is not to be relayed any more: other users, other folders. Blocking."""
+        users = self._current.settings.users
+        with self._ledger.write():
+            for photo in self._ledger.photos.by_state(State.FOUND):
+                included = users.decision(photo.user) == "include"
+                if not included or below(photo.path, users.rules_for(photo.user).folders) is None:
+                    self._ledger.photos.forget(photo.id)
+
     async def suspicion(self, reason: str) -> None:
         """Note that the watch may have missed something; it looks for itself."""
         log.info("the watch may have missed something (%s); it looks again", reason)

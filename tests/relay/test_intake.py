@@ -11,6 +11,7 @@ from daemon.demo.samples import live_pair
 from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import State
 from daemon.relay.intake import Intake
+from daemon.settings import Users
 from daemon.wake import Wake
 from tests.relay.world import FOLDER, TAKEN, World, shot
 
@@ -285,3 +286,20 @@ async def test_what_settles_wakes_the_loop_of_batches_alone_and_a_doubt_wakes_al
     assert (wake.count, arrivals.count) == (0, 1)
     await world.intake.suspicion("the wall clock moved")
     assert (wake.count, arrivals.count) == (1, 2)
+
+
+async def test_what_was_only_found_is_forgotten_where_it_is_not_to_be_relayed_any_more(make_world: MakeWorld) -> None:
+    """It would count as under way for ever."""
+    world = await make_world("folder", **OFF)
+    for user, path in (("alice", f"{FOLDER}/a.jpg"), ("bob", f"{FOLDER}/b.jpg"), ("bob", f"{FOLDER}/deep/c.jpg")):
+        world.put(user, path, shot(1))
+        await world.intake.found([world.found(user, path)])
+    before = world.settings
+    users = Users.model_validate({"include": {"bob": {"folders": [f"{FOLDER}/deep"]}}, "exclude": ["alice"]})
+    world.current.settings = before.model_copy(update={"users": users})
+    world.intake.left_out()
+    assert [photo.path for photo in world.ledger.photos.by_state(State.FOUND)] == [f"{FOLDER}/deep/c.jpg"]
+    world.current.settings = before
+    assert {path for _, path in await world.sweep()} == {
+        f"{FOLDER}/{name}" for name in ("a.jpg", "b.jpg", "deep/c.jpg")
+    }
