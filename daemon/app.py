@@ -38,6 +38,7 @@ from daemon.relay.pipeline import Pipeline
 from daemon.relay.refresh import Refresh
 from daemon.relay.release import Release
 from daemon.relay.restore import Restore
+from daemon.relay.stalled import Stalled
 from daemon.relay.under_way import UnderWay
 from daemon.service import Service
 from daemon.supervise import Supervisor
@@ -176,6 +177,7 @@ class App:
                 "refreshes": self.pipeline.galleries.run,
                 "runs": self.service.runs.serve,
                 "messages": self.service.notify.run,
+                "silent disks": Stalled(self.under_way, self.issues, self.clock).run,
             }
             if isinstance(self.archive, PhotoPrismArchive):
                 loops["progress"] = self.archive.listen

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from daemon.clock import Clock
 
@@ -37,6 +37,17 @@ class Progress:
     bytes_done: int
     bytes_per_second: float | None
     in_hand: Photo | None
+
+
+class Mark(NamedTuple):
+    """Where a photo is that is read or copied just now: equal marks mean that nothing has come on."""
+
+    batch_id: int
+    step: Step
+    done: int
+    bytes_done: int
+    user: str
+    name: str
 
 
 class _Batch:
@@ -75,6 +86,11 @@ class _Batch:
             self.measured.append((now, self.bytes_done))
             while now - self.measured[0][0] > WINDOW and len(self.measured) > 2:
                 self.measured.popleft()
+
+    def oldest(self) -> Photo | None:
+        """Give the photo that has been in hand longest, else the one that comes next."""
+        found = next(iter(self.in_hand), None) or next((one for one in self.photos if one not in self.done), None)
+        return None if found is None else self.photos[found]
 
     def speed(self, now: float) -> float | None:
         began, at_first = self.measured[0]
@@ -165,3 +181,12 @@ class UnderWay:
                 bytes_per_second=batch.speed(self._clock.monotonic()),
                 in_hand=None if hand is None else batch.photos[hand],
             )
+
+    def marks(self) -> list[Mark]:
+        """Give where each batch is whose photos are read or copied by this program just now."""
+        with self._lock:
+            return [
+                Mark(batch_id, batch.step, len(batch.done), batch.bytes_done, photo.user, photo.name)
+                for batch_id, batch in self._batches.items()
+                if batch.step in {"examine", "place"} and (photo := batch.oldest()) is not None
+            ]

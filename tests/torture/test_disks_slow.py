@@ -152,3 +152,21 @@ def test_killed_while_a_slow_disk_is_read_beside_the_others(tmp_path: Path, arch
         print(f"{many(6, 12)} kills, seed {SEED}; {house.text().count('is slow: these photos go')} times told as slow")
         house.well_spoken()
         house.in_order()
+
+
+def test_a_disk_that_does_not_answer_at_all_is_told(tmp_path: Path) -> None:
+    """As a network share that is mounted hard, whose server has gone: no read of it ever ends."""
+    with House(tmp_path) as house, Mount(tmp_path / "back", house.home()) as disk:
+        house.start(environment={"HASTY_SILENCE": "2"})
+        rule = disk.fault(["read"], path="*.jpg*", seconds=8.0)
+        house.put("hangs.jpg", 1)
+        house.page("/api/v1/sweeps", {})
+        house.until(lambda: disk.acted(rule) > 0, "a read that hangs", 20)
+        house.until(lambda: "disk.silent" in house.issues(), "the word that it hangs", 20)
+        assert "hangs.jpg of alice" in house.said("disk.silent")
+        disk.clear()
+        house.until(lambda: "disk.silent" not in house.issues(), "the word that it is over", 30)
+        house.until_relayed()
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
