@@ -25,6 +25,7 @@ from daemon.files.opening import open_regular
 from daemon.files.taken import content_identifier, taken_at
 from daemon.ledger.model import State
 from daemon.pauses import pause
+from daemon.relay import originals
 from daemon.relay.abreast import abreast, threads, unless_halted
 from daemon.relay.archive import Verdict
 from daemon.relay.batch import home_of, size_of
@@ -264,9 +265,14 @@ class Examine:
             for group in groups:
                 brings: dict[bytes, int] = {}
                 hidden: RelayError | None = None
+                late = all(photo.role == "side" for photo in group)
                 for photo in group:
                     digest = photo.blake3 or b""
                     bringer = brought.get(digest, brings.get(digest))
+                    if bringer is not None and late:
+                        # The same recipe, but another photo's.
+                        brings[digest] = photo.id
+                        continue
                     if bringer is not None:
                         rows[photo.id] = {"duplicate_of": bringer}
                         continue
@@ -274,7 +280,9 @@ class Examine:
                     if isinstance(finding, RelayError):
                         self._failed(group, photo, finding)
                         break
-                    if finding.verdict is Verdict.PROVED:
+                    if photo.role == "side" and not self._stands_beside(finding, group, found):
+                        brings[digest] = photo.id
+                    elif finding.verdict is Verdict.PROVED:
                         content = contents.get(digest)
                         # 0: the archive had it before this program came, or before this try: none is its own twin.
                         other = content is not None and content.photo_id != photo.id
@@ -295,6 +303,16 @@ class Examine:
                 left.append([])
             self._ledger.photos.put_each(rows)
         return [[photo._replace(**rows.get(photo.id, {})) for photo in group] for group in left]
+
+    def _stands_beside(self, finding: Finding, group: list[Photo], found: dict[bytes, Finding | RelayError]) -> bool:
+        """Tell whether a side file was found beside its own photo: a preset writes the same recipe for many."""
+        if finding.verdict is not Verdict.PROVED:
+            return False
+        answers = [found.get(photo.blake3 or b"") for photo in group if photo.role == "main"]
+        mains = [one.path for one in answers if one is not None and not isinstance(one, RelayError) and one.path]
+        # Or beside one that was archived before, also where the group brings that once more.
+        before = companions(self._ledger, [photo for photo in group if photo.role == "side"])
+        return any(originals.is_beside(finding.path, main) for main in (*mains, *(one.archived_as for one in before)))
 
 
 class _LeftAlone:

@@ -154,17 +154,24 @@ def untouched(root: str, photos: Sequence[Photo]) -> set[int]:
     return found
 
 
+def is_beside(path: str, main: str) -> bool:
+    """Tell whether a side file's path is one beside that main file's: same folder, a name that begins alike. Pure."""
+    folder, _, name = main.rpartition("/")
+    at, _, side = path.rpartition("/")
+    return at == folder and side.startswith(name.partition(".")[0]) and side != name
+
+
 def beside(root: str, main: str, size: int, blake3: bytes) -> tuple[str, Fingerprint] | None:
     """Find a side file with these bytes beside an archived main file: same folder, a name that begins alike."""
-    folder, _, name = main.rpartition("/")
-    stem = name.partition(".")[0]
+    folder = main.rpartition("/")[0]
     try:
         with directory_below(root, folder) as fd:
-            names = sorted(entry for entry in os.listdir(fd) if entry.startswith(stem) and entry != name)
+            paths = sorted(f"{folder}/{entry}" if folder else entry for entry in os.listdir(fd))
     except Refused:
         return None
-    for entry in names:
-        path = f"{folder}/{entry}" if folder else entry
+    for path in paths:
+        if not is_beside(path, main):
+            continue
         found = same_bytes(root, path, size, blake3)
         if found is not None:
             return path, found

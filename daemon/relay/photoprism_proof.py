@@ -64,13 +64,16 @@ class PhotoPrismProof:
     async def _known(self, photo: Photo) -> Finding:
         assert photo.blake3 is not None  # noqa: S101  examined photos have their hashes
         if photo.role == "side":
+            known = await anyio.to_thread.run_sync(self._beside_archived, photo)
+            if known is not None:
+                return known
             content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
             if content is None or not self.root:
                 return Finding(Verdict.ABSENT)
-            found = await anyio.to_thread.run_sync(
+            mark = await anyio.to_thread.run_sync(
                 originals.same_bytes, self.root, content.path, content.size, photo.blake3
             )
-            return Finding(Verdict.PROVED, content.path, found) if found else Finding(Verdict.ABSENT)
+            return Finding(Verdict.PROVED, content.path, mark) if mark else Finding(Verdict.ABSENT)
         finding = await self._of_main(photo, thorough=False)
         if finding.verdict is Verdict.PROVED and not await self._client.visible([sha1_of(photo)]):
             return Finding(Verdict.HIDDEN, finding.path, finding.fingerprint)
@@ -237,13 +240,19 @@ class PhotoPrismProof:
                 found = await anyio.to_thread.run_sync(beside)
                 if found is not None:
                     return await self._proved(*found)
-        content = await anyio.to_thread.run_sync(self._ledger.contents.find, photo.blake3)
-        if content is not None:
-            same = partial(originals.same_bytes, self.root, content.path, content.size, photo.blake3)
-            mark = await anyio.to_thread.run_sync(same)
-            if mark is not None:
-                return Finding(Verdict.PROVED, content.path, mark)
-        return Finding(Verdict.ABSENT)
+        return await anyio.to_thread.run_sync(self._beside_archived, photo) or Finding(Verdict.ABSENT)
+
+    def _beside_archived(self, side: Photo) -> Finding | None:
+        """Find a side file's bytes beside the photo that it belongs to, where that was archived before it. Blocking.
+
+        Equal bytes beside another photo are no proof: a preset may have written the same recipe for many.
+        """
+        if self.root:
+            for main in companions(self._ledger, [side]):
+                found = originals.beside(self.root, main.archived_as, side.fingerprint.size, side.blake3 or b"")
+                if found is not None:
+                    return Finding(Verdict.PROVED, *found)
+        return None
 
 
 def sha1_of(photo: Photo) -> str:
