@@ -80,6 +80,14 @@ def hidden_name(name: str, token: str) -> str:
     return f"{HIDDEN_PREFIX}{token}-{_cut(stem, room - _length(extension))}{extension}{_HIDDEN_END}"
 
 
+def copy_name(token: str) -> str:
+    """Give the private name that a copy has beside people's photos until it is whole.
+
+    A half-made copy must never be taken for an original that wants its name back (``name_of_hidden`` gives none).
+    """
+    return f"{HIDDEN_PREFIX}copy.{token}{_HIDDEN_END}"
+
+
 def name_of_hidden(hidden: str) -> str | None:
     """Give the name that a hidden file had (shortened, if it was very long), ``None`` for what is none of ours."""
     found = _HIDDEN_NAME.fullmatch(hidden)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.files.faults import changed, disk_fault, path_of, told
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.names import HIDDEN_PREFIX, MOST_NAMES, hidden_name, kept_name, numbered, word
+from daemon.files.names import HIDDEN_PREFIX, MOST_NAMES, copy_name, hidden_name, kept_name, numbered, word
 from daemon.files.opening import look, open_regular
 from daemon.files.placing import copy_into, nobody_writes
 from daemon.files.publishing import rename_noreplace, sync_dir
@@ -265,8 +265,5 @@ def _numbered_names(name: str) -> Iterator[str]:
 
 
 def _copy_name(hidden: str) -> str:
-    """Give the name that a copy has until it is whole: made from the hidden one, but not one of those itself.
-
-    A half-made copy must never be taken for an original that wants its name back (``name_of_hidden`` gives none).
-    """
-    return f"{HIDDEN_PREFIX}copy.{hidden.removeprefix(HIDDEN_PREFIX).split('-')[0][:64]}.part"
+    """Give the name that a copy has until it is whole, made from the hidden one: the next run knows it."""
+    return copy_name(hidden.removeprefix(HIDDEN_PREFIX).split("-")[0][:64])

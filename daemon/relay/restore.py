@@ -18,7 +18,7 @@ from blake3 import blake3
 from daemon.errors import NeedsPerson, Refused, RelayError
 from daemon.files.faults import path_of, told
 from daemon.files.hashing import hash_only_blake3
-from daemon.files.names import hidden_name, numbered, word
+from daemon.files.names import copy_name, numbered, word
 from daemon.files.opening import file_below, look
 from daemon.files.publishing import made_dirs, own_like, publish, set_mode, sync_dir
 from daemon.fingerprint import Fingerprint
@@ -77,7 +77,7 @@ class Restore:
         elsewhere = await anyio.to_thread.run_sync(self._stands_elsewhere, photo)
         if elsewhere:
             return elsewhere
-        hidden = hidden_name(photo.name, word(16))
+        hidden = copy_name(word(16))
         await anyio.to_thread.run_sync(lambda: self._ledger.photos.put(photo.id, hidden=hidden))
         try:
             await self._write(photo, hidden)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daemon.errors import NeedsPerson, Transient
 from daemon.files.publishing import publish
+from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import Photo, State
 from daemon.relay import restore as restore_step
+from daemon.relay.restore import Restore
 from tests.relay.world import FOLDER, MTIME, World, shot
 from tests.torture.disks import Disk
 
@@ -204,3 +208,26 @@ async def test_a_copy_that_could_not_get_its_name_is_not_left_hidden_by_the_next
         assert world.photo(photo).hidden == ""
     finally:
         disk.close()
+
+
+async def test_half_a_copy_is_never_shown_as_the_photo(plain: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Killed while it was written, and the ledger lost: then hidden originals get their names back."""
+    photo = await relayed(plain)
+
+    def killed(fd: int, block: bytes) -> None:
+        os.write(fd, block[:100])
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(restore_step, "_write_all", killed)
+        patch.setattr(Restore, "_drop", lambda *_: None)
+        with pytest.raises(BaseException) as caught:  # noqa: PT011 - out of a thread
+            await plain.restore.photo(photo.id)
+    assert caught.type is KilledError
+    assert list(plain.standing().values()) == [shot(1)[:100]]
+    await plain.close()
+    shutil.rmtree(plain.root / "state")
+    plain.build()
+    keeper = Homekeeper(plain.ledger, plain.current, plain.issues, plain.bus, plain.clock)
+    await keeper.seen(frozenset({"alice", "bob"}))
+    assert not plain.path("alice", PATH).exists()
