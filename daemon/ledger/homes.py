@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 _SAME_FILES = """
 UPDATE baseline SET inode = :inode WHERE user = :user AND path = :path AND size = :size AND gone = 0 AND inode <> :inode
 """
+# SQLite takes the primary key by itself, and with it all files of a user, for each file that a sweep meets.
+_LISTED = "SELECT path, gone FROM baseline INDEXED BY baseline_inode WHERE user = ? AND inode = ? AND size = ?"
 _SAME_PHOTOS = """
 UPDATE photos SET inode = :inode, ctime_ns = :ctime
 WHERE id = (SELECT MAX(id) FROM photos WHERE user = :user AND path = :path)
@@ -108,9 +110,7 @@ class Homes:
         file has left, the next one is, whatever its inode: file systems give freed numbers away at once.
         """
         name = path.rpartition("/")[2]
-        found = self._store.rows(
-            "SELECT path, gone FROM baseline WHERE user = ? AND inode = ? AND size = ?", (user, inode, size)
-        )
+        found = self._store.rows(_LISTED, (user, inode, size))
         return any(
             not row["gone"] if (listed := text(row["path"])) == path else listed.rpartition("/")[2] == name
             for row in found

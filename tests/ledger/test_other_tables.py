@@ -183,3 +183,20 @@ def test_the_diary_of_sweeps_does_not_grow_for_ever(ledger: Ledger) -> None:
         for number in range(1100):
             ledger.audit.swept(NOW + number, NOW + number, "start", 1, 0)
         assert db.execute("SELECT COUNT(*) FROM sweeps").fetchone()[0] <= 1000
+
+
+def test_a_file_is_looked_up_in_a_listing_without_reading_all_of_it(ledger: Ledger) -> None:
+    """SQLite reads all of a user's files for each one that a sweep meets, unless it is told by which index."""
+    ledger.homes.list_begin("alice")
+    ledger.homes.list_add("alice", [(f"{number}.jpg", number, 2) for number in range(3000)])
+    steps = 0
+
+    def step() -> int:
+        nonlocal steps
+        steps += 1
+        return 0
+
+    ledger._store._connection.set_progress_handler(step, 10)
+    assert all(ledger.homes.in_baseline("alice", f"{number}.jpg", number, 2) for number in range(50))
+    ledger._store._connection.set_progress_handler(None, 0)
+    assert steps < 50 * 30
