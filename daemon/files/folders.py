@@ -33,16 +33,22 @@ class Folders:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._stack.close()
-        self._open.clear()
+        self.close()
 
     def below(self, relpath: str) -> int:
         """Give the descriptor of a folder that is there; raises as ``directory_below`` does."""
         with self._lock:
-            fd = self._open.get(relpath)
-            if fd is None:
-                fd = self._open[relpath] = self._stack.enter_context(directory_below(self._root, relpath))
-            return fd
+            if (fd := self._open.get(relpath)) is not None:
+                return fd
+        # Not under the lock: a disk that does not answer would keep the folders on all others from being opened.
+        with ExitStack() as stack:
+            opened = stack.enter_context(directory_below(self._root, relpath))
+            with self._lock:
+                if (fd := self._open.get(relpath)) is not None:
+                    return fd
+                self._open[relpath] = opened
+                self._stack.push(stack.pop_all())
+                return opened
 
     def made(self, relpath: str) -> int:
         """Give the descriptor of a folder, made durably where it is missing; raises as ``made_dirs`` does."""
@@ -56,6 +62,11 @@ class Folders:
         """Give an open folder on each of the file systems that these folders are on, by its device's number."""
         with self._lock:
             return {os.fstat(fd).st_dev: fd for fd in self._open.values()}
+
+    def close(self) -> None:
+        """Close all; for who opens them without ``with`` because somebody may use them for longer."""
+        self._stack.close()
+        self._open.clear()
 
     def names(self) -> list[str]:
         """Give the folders that are open."""

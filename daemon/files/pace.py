@@ -58,6 +58,7 @@ class Pace:
         self._free_at = 0.0
         self._look_at = 0.0
         self._mine = threading.local()
+        self._waiting: set[int] = set()
 
     def set(self, bytes_per_second: int, pause_above: float) -> None:
         """Put limits in force, 0 for none: for reading and writing together, and for how busy the machine may be."""
@@ -76,11 +77,19 @@ class Pace:
         seconds: float = getattr(self._mine, "seconds", 0.0)
         return seconds
 
+    def is_waiting(self, thread: int) -> bool:
+        """Tell whether a thread, by its number (``threading.get_ident``), rests here just now."""
+        return thread in self._waiting
+
     def took(self, count: int) -> None:
         """Return when the bytes that were just read or written fit into the limits. Blocking."""
         if self._above or self._rate:
-            began = time.monotonic()
-            self._took(count)
+            began, me = time.monotonic(), threading.get_ident()
+            self._waiting.add(me)
+            try:
+                self._took(count)
+            finally:
+                self._waiting.discard(me)
             self._mine.seconds = self.waited() + time.monotonic() - began
 
     def _took(self, count: int) -> None:

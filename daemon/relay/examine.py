@@ -84,9 +84,16 @@ class Examine:
         """
         photos = [photo for group in groups for photo in group]
         data = self._current.settings.nextcloud.data
-        with Folders(data) as homes:
-            look = partial(self._look, homes=homes, patient=patient)
-            found = await abreast(look, photos, threads(self._current.settings, data), size=size_of(photos))
+        homes = Folders(data)
+        found = await abreast(
+            partial(self._look, homes=homes, patient=patient),
+            photos,
+            threads(self._current.settings, data),
+            size=size_of(photos),
+            leave=partial(self.slow.left, patient=patient),
+            # A thread that was left may come back: until then its folder's number is no other folder's.
+            at_end=homes.close,
+        )
         outcomes = dict(zip((photo.id for photo in photos), found, strict=True))
         left = await anyio.to_thread.run_sync(self._write_down, groups, outcomes)
         # Two batches may be examined side by side: equal photos in them must not become each other's duplicate.

@@ -12,7 +12,10 @@ import time
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from daemon.errors import Transient
 from daemon.files.pace import PACE
+from daemon.relay.abreast import rest
+from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -31,6 +34,10 @@ _QUICK = 16
 """So many photos in a row must have been read quickly before a user's go with the others' again."""
 
 
+HUNG = 30.0
+"""Seconds without a word of its disk after which nobody waits for a photo any more, whoever's it is."""
+
+
 class TooSlow(Exception):
     """Raised where a photo is left for a batch of its user's own: no fault, it only takes long."""
 
@@ -44,6 +51,8 @@ class Slow:
         """By user: the seconds that reading has taken too long, less those by which it was quicker since."""
         self._left: dict[str, int] = {}
         """By slow user: how many photos must be read quickly."""
+        self._hung: dict[str, dict[int, tuple[str, float]]] = {}
+        """By user: photos whose reading was left in its thread, with the last time anything came, while it hangs."""
 
     def users(self) -> tuple[str, ...]:
         """Give the users whose disk is slow."""
@@ -61,6 +70,45 @@ class Slow:
         user = photo.user
         if not patient and user in self._left:
             raise TooSlow
+        try:
+            self._wait_for_others_of(user)
+            yield from self._timed(photo, each_block, patient=patient)
+        finally:
+            self._back(photo)
+
+    def left(self, photo: Photo, silent: float, *, patient: bool) -> Exception | None:
+        """Tell why a photo whose disk has said nothing for so long is waited for no longer; ``None``: it is waited for.
+
+        Until its thread comes back nothing else of that user is read: each try would leave one more thread hanging.
+        """
+        if silent < (HUNG if patient else PATIENCE + _EACH):
+            return None
+        with self._lock:
+            self._hung.setdefault(photo.user, {})[photo.id] = (photo.name, time.monotonic() - silent)
+        if patient:
+            return _unanswered(photo.user, photo.name)
+        self._look(photo.user, PATIENCE + 1)
+        return TooSlow()
+
+    def _wait_for_others_of(self, user: str) -> None:
+        """Wait until a photo that was left comes back; raise where it has been hanging for too long."""
+        while (hung := next(iter(self._hung.get(user, {}).values()), None)) is not None:
+            name, since = hung
+            if time.monotonic() - since >= HUNG:
+                raise _unanswered(user, name)
+            rest()
+
+    def _back(self, photo: Photo) -> None:
+        with self._lock:
+            hung = self._hung.get(photo.user, {})
+            hung.pop(photo.id, None)
+            if not hung:
+                self._hung.pop(photo.user, None)
+
+    def _timed(
+        self, photo: Photo, each_block: Callable[[int], None], *, patient: bool
+    ) -> Iterator[Callable[[int], None]]:
+        user = photo.user
         began, done = time.monotonic() - PACE.waited(), 0
 
         def beyond() -> float:
@@ -78,6 +126,7 @@ class Slow:
         self._ended(user, beyond())
 
     def _look(self, user: str, over: float) -> None:
+        """Note by how much a user's photos have taken too long so far."""
         if over <= PATIENCE:
             return
         with self._lock:
@@ -96,3 +145,13 @@ class Slow:
                 return
             del self._left[user]
         log.info("the disk of %s is quick again: these photos go with the others'", user)
+
+
+def _unanswered(user: str, name: str) -> Transient:
+    return Transient(
+        "disk.unanswered",
+        f"the disk of {user} does not answer: {shown(name)} is being read, and for {HUNG:.0f} s nothing has come;"
+        f" photos of {user} wait where they are, all others go on",
+        hint="look whether the disk or the network share that this home lies on is there; it is tried again by itself",
+        retry_after=10.0,
+    )

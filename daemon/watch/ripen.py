@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _COARSE = 5  # CLOCK_REALTIME_COARSE, linux/time.h; Python does not name it
+_ANSWERS, _EACH_ANSWERS = 20.0, 5.0
+"""Seconds after which a disk is no longer waited for that is to say whether photos announce a partner: in all, each."""
 _TURN = 0.5
 """Seconds for which the others wait while one user's photos are handed over."""
 _TICK = time.clock_getres(_COARSE)
@@ -79,6 +81,8 @@ class Ripener:
         self._limiter = limiter
         self._poke = anyio.Event()
         self._unreadable: set[Key] = set()
+        self._unanswered: set[str] = set()
+        """Users whose disk hangs at the question whether a photo announces a partner."""
         self._draining = False
         self._in_hand: set[str] = set()
         """Users whose groups are being handed over: that takes long where their disk does, and others do not wait."""
@@ -313,12 +317,24 @@ class Ripener:
         }
         if not unasked:
             return {}
-        answers = await to_thread.run_sync(self._announced, directory, unasked, limiter=self._limiter)
+        answers = dict.fromkeys(unasked, False)
+        if directory[0] not in self._unanswered:
+            with anyio.move_on_after(_ANSWERS + _EACH_ANSWERS * len(unasked)) as asking:
+                answers = await to_thread.run_sync(self._announced, directory, unasked, abandon_on_cancel=True)
+            if asking.cancelled_caught:
+                # Nobody is asked any more until that thread comes back. Who reads the photo next says what is wrong.
+                self._unanswered.add(directory[0])
         for key, answer in answers.items():
             self.settler.announce(directory, key, answer)
         return answers
 
     def _announced(self, directory: Key, names: dict[str, str]) -> dict[str, bool]:
+        try:
+            return self._announced_in(directory, names)
+        finally:
+            self._unanswered.discard(directory[0])
+
+    def _announced_in(self, directory: Key, names: dict[str, str]) -> dict[str, bool]:
         try:
             fd = tree.open_directory(self.base, f"{directory[0]}/files/{directory[1]}".rstrip("/"))
         except OSError:  # it changed or went; the next look tells

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from daemon.errors import NeedsPerson, RelayError, Transient
-from daemon.relay.abreast import Halted, abreast, together, unless_halted
+from daemon.relay.abreast import Halted, abreast, rest, together, unless_halted
 
 
 async def test_outcomes_come_in_order_and_failures_stay_with_their_own() -> None:
@@ -125,3 +125,67 @@ async def test_small_files_that_take_a_moment_longer_have_one_thread_and_large_o
         patch.setattr("daemon.relay.abreast._QUICK_SMALL", 60.0)  # whatever else this machine does meanwhile
         await abreast(work, range(100), 2, size=100 * 100_000)
     assert len(threads) == 1
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_what_never_returns_is_left_and_all_others_are_done(workers: int) -> None:
+    """Its thread comes back at last, and changes nothing; until then what all of them use is not put away."""
+    answers, put_away, over = threading.Event(), threading.Event(), threading.Event()
+    heard: list[float] = []
+
+    def work(number: int) -> int:
+        if number in {3, 4}:
+            block = unless_halted(lambda _: None)
+            block(1)
+            assert answers.wait(60)
+            over.set()
+        return number
+
+    def leave(number: int, silent: float) -> Exception | None:
+        assert number in {3, 4}
+        heard.append(silent)
+        return Transient("disk.unanswered", str(number)) if silent > 0.3 else None
+
+    with anyio.fail_after(30):
+        found = await abreast(work, range(200), workers, leave=leave, at_end=put_away.set)
+        assert [str(one) for one in found if isinstance(one, Exception)] == [f"{n} [disk.unanswered]" for n in (3, 4)]
+        assert [one for one in found if not isinstance(one, Exception)] == [n for n in range(200) if n not in {3, 4}]
+        assert min(heard) < 1.5
+        assert not put_away.is_set()
+        answers.set()
+        assert await anyio.to_thread.run_sync(over.wait, 10)
+        assert await anyio.to_thread.run_sync(put_away.wait, 10)
+    assert isinstance(found[3], Transient)
+
+
+async def test_cancelled_it_returns_though_what_was_left_does_not() -> None:
+    answers, ends = threading.Event(), threading.Event()
+
+    def work(number: int) -> None:
+        if number == 0:
+            answers.wait(60)
+        else:
+            while True:
+                rest()
+
+    def leave(number: int, _silent: float) -> Exception | None:
+        return None if number else Transient("disk.unanswered", "0")
+
+    try:
+        with anyio.fail_after(20):
+            with anyio.move_on_after(3) as scope:
+                await abreast(work, range(5), 2, leave=leave, at_end=ends.set)
+            assert scope.cancelled_caught
+            assert not ends.is_set()
+    finally:
+        answers.set()
+    assert await anyio.to_thread.run_sync(ends.wait, 10)
+
+
+async def test_with_nobody_left_all_is_put_away_before_it_returns() -> None:
+    ends: list[int] = []
+    for items, workers in ([], 1), ([1], 1), (list(range(50)), 4):
+        assert await abreast(str, items, workers, leave=lambda *_: None, at_end=lambda: ends.append(1)) == [
+            str(one) for one in items
+        ]
+    assert len(ends) == 3

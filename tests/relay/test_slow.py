@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from contextlib import suppress
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
@@ -247,3 +249,46 @@ async def test_equal_names_filled_side_by_side_all_arrive(
     assert {photo.state for photo in world.ledger.photos.by_state(*State)} == {State.DONE}, world.said()
     contents = {shot(n, 200_000) for n in range(24)} | {shot(n + 500, 200_000) for n in range(24) if n % 4}
     assert sorted(world.archived().values()) == sorted(contents)
+
+
+async def test_a_disk_that_never_answers_keeps_all_of_its_user_waiting_until_it_does(
+    world: World, bobs: Photo, alices: Photo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One thread hangs there, whatever is tried meanwhile; what is said names the file that hangs."""
+    [other] = await world.deliver("bob", {f"{FOLDER}/other.jpg": shot(3)})
+    one, answers, hangs = Slow(), threading.Event(), threading.Event()
+
+    def read() -> None:
+        with suppress(TooSlow), one.reading(bobs, lambda _: None, patient=False) as block:
+            hangs.set()
+            assert answers.wait(60)
+            block(1000)
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    try:
+        assert hangs.wait(10)
+        assert one.left(bobs, 2.0, patient=False) is None
+        assert isinstance(one.left(bobs, 2.5, patient=False), TooSlow)
+        assert one.users() == ("bob",)
+        with one.reading(alices, lambda _: None, patient=True):
+            pass
+        monkeypatch.setattr(slow, "HUNG", 3.0)
+        began = time.monotonic()
+        with (
+            pytest.raises(Transient, match=r"the disk of bob does not answer: b\.jpg is being read"),
+            one.reading(other, lambda _: None, patient=True),
+        ):
+            pass
+        assert 0.2 < time.monotonic() - began < 3, "first it may only be slow"
+        assert isinstance(one.left(other, 2.9, patient=True), type(None))
+        told = one.left(other, 3.1, patient=True)
+        assert isinstance(told, Transient)
+        assert "other.jpg" in told.message
+    finally:
+        answers.set()
+        thread.join()
+    monkeypatch.setattr(slow, "HUNG", 30.0)
+    one._back(other)
+    with one.reading(other, lambda _: None, patient=True):
+        pass

@@ -5,11 +5,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import random
 import time
 from functools import partial
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 
@@ -19,9 +20,6 @@ from tests.torture.counts import COUNTS
 from tests.torture.fuse.mount import Mount
 from tests.torture.house import House, photo
 from tests.torture.needs import LONG, many, needs_fuse
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 SECONDS = 5.0 if LONG else 0.5
 GRACE = 10.0
@@ -119,6 +117,75 @@ def test_one_users_slow_disk_keeps_nobody_else_waiting(tmp_path: Path, archive: 
         assert len(house.archived()) < len(house.given), "bob's were done before alice's: nothing was tried"
         disk.clear()
         house.until_relayed(60)
+        assert house.stop() == 0
+        house.well_spoken()
+        house.in_order()
+
+
+def threads_of(house: House) -> int:
+    """Give how many threads the daemon has."""
+    assert house.process is not None
+    return len(list(Path(f"/proc/{house.process.pid}/task").iterdir()))
+
+
+def has_ended(house: House) -> bool:
+    """Tell whether the daemon has ended but for threads that a disk holds, which no signal reaches."""
+    assert house.process is not None
+    return Path(f"/proc/{house.process.pid}/stat").read_text("ascii").rpartition(")")[2].split()[0] == "Z"
+
+
+@pytest.mark.parametrize("partner", ["0s", "1s"] if LONG else ["0s"])
+def test_a_read_that_never_returns_keeps_nobody_else_waiting(tmp_path: Path, partner: str) -> None:
+    """As of a network share that is away. The page says which file of whom is waited for, and a stop is a stop."""
+    with (
+        Mount(tmp_path / "back", tmp_path / "data/bob/files/InstantUpload") as disk,
+        House(tmp_path) as house,
+        contextlib.ExitStack() as at_end,
+    ):
+        at_end.callback(disk.clear)
+        house.configure(watch={"settle": "300ms", "partner": partner})
+        house.start()
+        house.put("warm.jpg", 100)
+        house.until_relayed()
+        threads = threads_of(house)
+        rule = disk.fault(["read"], path="*hung*.jpg", seconds=3600.0)
+        for number in range(8):
+            house.put(f"hung{number}.jpg", 10 + number, "bob")
+        house.page("/api/v1/sweeps", {})
+        house.until(lambda: disk.acted(rule) > 0, "something that hangs", 20)
+        for number in range(3):
+            mine, began = digest(photo(number)), time.monotonic()
+            house.put(f"mine{number}.jpg", number)
+            house.until(partial(has, house, mine), "alice's photo in the archive", 60)
+            print(f"alice waited {time.monotonic() - began:.1f} s; {disk.acted(rule)} reads hang")
+            assert time.monotonic() - began < 12
+        if LONG:
+            house.until(lambda: "disk.unanswered" in house.codes(), "what is waited for on the page", 120)
+            said = house.said("disk.unanswered")
+            assert "the disk of bob does not answer: hung" in said, said
+            hanging = disk.acted(rule)
+            time.sleep(60)
+            assert disk.acted(rule) == hanging, "one more hangs at each try"
+            assert threads_of(house) <= threads + hanging + 4
+            house.put("mine-later.jpg", 50)
+            house.until(partial(has, house, digest(photo(50))), "alice's photo in the archive", 60)
+            # Well again without a restart, then hanging once more.
+            disk.clear()
+            house.until_relayed(400)
+            rule = disk.fault(["read"], path="*hung*.jpg", seconds=3600.0)
+            house.put("hung-again.jpg", 60, "bob")
+            house.until(lambda: disk.acted(rule) > 0, "something that hangs", 20)
+        assert house.process is not None
+        house.process.terminate()
+        began = time.monotonic()
+        house.until(lambda: has_ended(house), "the daemon's end", GRACE)
+        assert time.monotonic() - began < GRACE
+        disk.clear()
+        assert house.process.wait(10) == 0
+        house.process = None
+        house.nothing_lost()
+        house.start()
+        house.until_relayed(90)
         assert house.stop() == 0
         house.well_spoken()
         house.in_order()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import random
 import threading
-import time
 from collections import Counter
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -46,6 +45,8 @@ class Rule:
     seed: int = 0
     met: int = 0
     acted: int = 0
+    over: threading.Event = field(default_factory=threading.Event)
+    """Set when the rule is taken back: what it holds up goes on."""
     _dice: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
@@ -99,6 +100,8 @@ class Faults:
         """Take a rule back, or all of them; tells how often they acted."""
         with self._lock:
             gone = [self._rules.pop(key) for key in ([number] if number else list(self._rules))]
+            for rule in gone:
+                rule.over.set()
             return sum(rule.acted for rule in gone)
 
     def acted(self, number: int | None) -> int:
@@ -114,6 +117,6 @@ class Faults:
             acting = [rule for rule in self._rules.values() if rule.acts(call, known)]
         for rule in acting:
             if rule.seconds:
-                time.sleep(rule.seconds)
+                rule.over.wait(rule.seconds)
             if rule.errno:
                 raise OSError(getattr(errno, rule.errno), rule.errno)
