@@ -245,7 +245,7 @@ class _Run(Generic[T, R]):
         began, looks = time.monotonic(), iter(_LOOKS)
         pause = next(looks)
         while not self._given_out.wait(pause):
-            if time.monotonic() - began > self._quick * self._done:
+            if time.monotonic() - began > self._quick * max(1, self._done):
                 self._some()
                 return
             pause = next(looks, pause)

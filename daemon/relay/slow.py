@@ -53,6 +53,8 @@ class Slow:
         """By slow user: how many photos must be read quickly."""
         self._hung: dict[str, dict[int, tuple[str, float]]] = {}
         """By user: photos whose reading was left in its thread, with the last time anything came, while it hangs."""
+        self._waiting: set[int] = set()
+        """Photos that are not begun, since others of their user hang."""
 
     def users(self) -> tuple[str, ...]:
         """Give the users whose disk is slow."""
@@ -70,8 +72,8 @@ class Slow:
         user = photo.user
         if not patient and user in self._left:
             raise TooSlow
+        self._wait_for_others_of(photo)
         try:
-            self._wait_for_others_of(user)
             yield from self._timed(photo, each_block, patient=patient)
         finally:
             self._back(photo)
@@ -84,19 +86,27 @@ class Slow:
         if silent < (HUNG if patient else PATIENCE + _EACH):
             return None
         with self._lock:
-            self._hung.setdefault(photo.user, {})[photo.id] = (photo.name, time.monotonic() - silent)
+            if photo.id not in self._waiting:
+                self._hung.setdefault(photo.user, {})[photo.id] = (photo.name, time.monotonic() - silent)
         if patient:
             return _unanswered(photo.user, photo.name)
         self._look(photo.user, PATIENCE + 1)
         return TooSlow()
 
-    def _wait_for_others_of(self, user: str) -> None:
-        """Wait until a photo that was left comes back; raise where it has been hanging for too long."""
-        while (hung := next(iter(self._hung.get(user, {}).values()), None)) is not None:
-            name, since = hung
-            if time.monotonic() - since >= HUNG:
-                raise _unanswered(user, name)
-            rest()
+    def _wait_for_others_of(self, photo: Photo) -> None:
+        """Wait until what was left of a user comes back; raise where that has been hanging for too long."""
+        self._waiting.add(photo.id)
+        try:
+            while True:
+                with self._lock:
+                    hung = next(iter(self._hung.get(photo.user, {}).values()), None)
+                if hung is None:
+                    return
+                if time.monotonic() - hung[1] >= HUNG:
+                    raise _unanswered(photo.user, hung[0])
+                rest()
+        finally:
+            self._waiting.discard(photo.id)
 
     def _back(self, photo: Photo) -> None:
         with self._lock:
