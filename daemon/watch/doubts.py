@@ -21,6 +21,10 @@ if TYPE_CHECKING:
     from daemon.watch.remembered import Target
 
 
+_TURN = 0.5
+"""Seconds for which one user waits for another one's folders to be looked through."""
+
+
 class Doubts:
     """Collects suspicions, tells of them and has swept what they are about.
 
@@ -84,17 +88,25 @@ class Doubts:
             self._owed.setdefault(user, set()).add(folder)
 
     def _begin(self, group: TaskGroup) -> None:
+        before: anyio.Event | None = None
         for user in sorted(self._owed):
             if user not in self._at_work:
                 self._at_work.add(user)
-                group.start_soon(self._look_through, user)
+                over = anyio.Event()
+                group.start_soon(self._look_through, user, before, over)
+                before = over
 
-    async def _look_through(self, user: str) -> None:
+    async def _look_through(self, user: str, before: anyio.Event | None, over: anyio.Event) -> None:
         try:
+            if before is not None:
+                # Users come to the relay in their order, unless one's folders take their time.
+                with anyio.move_on_after(_TURN):
+                    await before.wait()
             while folders := self._owed.pop(user, None):
                 known = self._folders().get(user, ())
                 await self._sweep([(user, folder) for folder in outermost([one for one in known if one in folders])])
         finally:
+            over.set()
             self._at_work.discard(user)
         if self._everything_owed and not self._owed and not self._at_work:
             self._everything_owed = False

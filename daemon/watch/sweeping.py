@@ -60,6 +60,8 @@ class Sweeping:
         self._of_user: dict[str, anyio.Lock] = {}
         self._turn = anyio.Lock()
         self._walks = anyio.Semaphore(_WALKS)
+        self._own_over = anyio.Event()
+        self._own_over.set()
 
     async def run(
         self,
@@ -87,14 +89,23 @@ class Sweeping:
                 faults.append(error)
                 group.cancel_scope.cancel()
 
-        # In the users' order, which so is the one in which they come to the relay.
-        async with anyio.create_task_group() as group:
-            for user in sorted(of_user):
-                group.start_soon(one, user)
-        if faults:
-            raise faults[0]
+        # What settles in a ripener of its own is handed over when all is walked through: a walk for the live one that
+        # began meanwhile would hand its users' photos over before, whoever they are.
+        await self._own_over.wait()
         if own is not None:
-            await own.drain()
+            self._own_over = anyio.Event()
+        try:
+            # In the users' order, which so is the one in which they come to the relay.
+            async with anyio.create_task_group() as group:
+                for user in sorted(of_user):
+                    group.start_soon(one, user)
+            if faults:
+                raise faults[0]
+            if own is not None:
+                await own.drain()
+        finally:
+            if own is not None:
+                self._own_over.set()
         return swept
 
     async def _of_one(
