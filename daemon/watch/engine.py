@@ -43,7 +43,7 @@ _PASSED_OVER = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMET
 """Why a directory is left out in silence: it went meanwhile, is a link, or lies too deep, which the sweeps tell of."""
 
 
-MOST_NAMED = 10_000
+MOST_NAMED = 5_000
 """Paths that are kept while nobody takes them; the kernel's queue holds 16,384 events."""
 
 

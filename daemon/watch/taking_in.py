@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from daemon.watch.rules import Place
 
 
+_PARTS = 2
+"""So many chunks of one user are taken in with one batch; the rest is listed again."""
+
+
 class TakingIn:
     """Hands what is found to ``sink`` and lets what that wants settle in ``ripener``.
 
@@ -85,12 +89,20 @@ class TakingIn:
             else:
                 fresh.append(found)
         chunk, left = self._ripener.options.chunk, set[str]()
-        for start in range(0, len(fresh), chunk):
-            part = fresh[start : start + chunk]
-            room = {user: self._ripener.has_room(user) for user in {found.user for found in part}}
-            left |= {_folder_of(found) for found in part if not room[found.user]}
-            if fitting := [found for found in part if room[found.user]]:
-                await self.offer(fitting, self._ripener)
+        of_user: dict[str, list[Found]] = {}
+        for found in fresh:
+            of_user.setdefault(found.user, []).append(found)
+        if all(len(its) <= chunk and self._ripener.has_room(user) for user, its in of_user.items()):
+            for start in range(0, len(fresh), chunk):
+                await self.offer(fresh[start : start + chunk], self._ripener)
+            return
+        # Who brings little comes first, and of who brings much a part at a time: each costs a turn at the ledger, and
+        # meanwhile the others' next photos wait.
+        for user, its in sorted(of_user.items(), key=lambda one: len(one[1])):
+            fitting = its[: _PARTS * chunk] if self._ripener.has_room(user) else []
+            for start in range(0, len(fitting), chunk):
+                await self.offer(fitting[start : start + chunk], self._ripener)
+            left.update(map(_folder_of, its[len(fitting) :]))
         if left:
             # It is listed again when there is room. Whoever waits here instead keeps the others' photos in the queue.
             self._doubt(Suspicion("these folders have more than there is room for", tuple(left), expected=True))
