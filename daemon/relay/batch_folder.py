@@ -171,12 +171,6 @@ def sweep(import_root: str, folder: str, *, durably: bool = True) -> None:
         return
 
 
-def strays(import_root: str) -> list[str]:
-    """Give the hidden batch folders that stand in ``import``: each belongs to a batch that never became visible."""
-    with directory_below(import_root, "") as root:
-        return sorted(name for name in os.listdir(root) if name.startswith(HIDDEN))
-
-
 def _remove_tree(parent: int, name: str) -> None:
     with directory_below(parent, name) as folder:
         for entry in os.listdir(folder):

@@ -94,7 +94,9 @@ class Intake:
                 if latest.fingerprint != file.fingerprint:
                     self._unsettle(latest)
                     self._ledger.photos.put(latest.id, fingerprint=file.fingerprint)
-                return True
+                    return True
+                # What has settled, and waits for its batch, has not to settle again.
+                return latest.state is not State.SETTLED
             if self._is_known(latest, file.fingerprint):
                 return False
         if (

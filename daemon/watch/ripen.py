@@ -49,6 +49,11 @@ class _Looked:
     members: dict[str, Fingerprint | None]
     mates: list[tuple[str, Fingerprint]]
 
+    @property
+    def gone(self) -> list[str]:
+        """Give the members that stand there no more."""
+        return [name for name, found in self.members.items() if found is None]
+
 
 class Ripener:
     """Holds what is pending and hands over to the sink what has come to rest.
@@ -223,6 +228,7 @@ class Ripener:
             return 0
         self._unreadable.discard(directory)
         ready = [one for one in due if await self._is_unchanged(one, looked[one.key])]
+        await self._have_gone(directory, [name for found in looked.values() for name in found.gone])
         asked = await self._ask(directory, ready)
         ready = [one for one in ready if not asked.get(one.key)]
         handed = 0
@@ -287,12 +293,6 @@ class Ripener:
             found = looked.members[name]
             if found is None:
                 same = False
-                # A mount that has gone away takes no photo with it.
-                if await self._there():
-                    self.gone(*due.directory, name)
-                    await self._sink.gone([(user, prefix + name)])
-                else:
-                    await self._clock.sleep(1.0)
             elif found != before:
                 same = False
                 self.settler.seen(due.directory, name, found, self._clock.monotonic())
@@ -304,6 +304,18 @@ class Ripener:
                     same = False
                     self.seen(mate)
         return same
+
+    async def _have_gone(self, directory: Key, names: list[str]) -> None:
+        """Forget what stands there no more; a mount that has gone away takes no photo with it."""
+        if not names:
+            return
+        if not await self._there():
+            await self._clock.sleep(1.0)
+            return
+        user, prefix = directory[0], f"{directory[1]}/" if directory[1] else ""
+        for name in names:
+            self.gone(*directory, name)
+        await self._sink.gone([(user, prefix + name) for name in names])
 
     async def _ask(self, directory: Key, due: list[Due[Key]]) -> dict[str, bool]:
         """Ask lone photos and films whose partner nobody has asked about; gives the groups that must wait for one."""

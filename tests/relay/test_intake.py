@@ -114,6 +114,16 @@ async def test_the_same_file_is_entered_once_however_often_it_is_found(world: Wo
     assert world.ledger.photos.last_id() == 1
 
 
+async def test_what_waits_for_its_batch_settles_anew_only_where_it_has_changed(world: World) -> None:
+    found = world.put("alice", PATH, shot(1))
+    await world.settle("alice", [PATH])
+    assert await world.intake.found([found]) == set(), "a sweep that meets it leaves it alone"
+    assert world.photo(1).state is State.SETTLED
+    assert await world.intake.found([world.put("alice", PATH, shot(2, 60_000))]) == {("alice", PATH)}
+    assert world.photo(1).state is State.FOUND
+    assert world.ledger.photos.last_id() == 1
+
+
 @pytest.mark.parametrize("after", ["keep"])
 async def test_kept_originals_are_known_after_another_rule_is_chosen(make_world: MakeWorld, after: str) -> None:
     world = await make_world("folder", **OFF, users={"after": after})
