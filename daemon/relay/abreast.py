@@ -108,8 +108,9 @@ async def abreast(
         if leave is None:
             await anyio.to_thread.run_sync(run.all, min(workers, len(items)), abandon_on_cancel=True)
         else:
-            with anyio.move_on_after(_FIRST_LOOK):
-                await anyio.to_thread.run_sync(run.all, min(workers, len(items)), abandon_on_cancel=True)
+            while not run.has_begun():  # as long as no thread is free for it
+                with anyio.move_on_after(_FIRST_LOOK):
+                    await anyio.to_thread.run_sync(run.all, min(workers, len(items)), abandon_on_cancel=True)
             while not run.is_over():
                 run.look(leave)
                 await anyio.sleep(_EACH_LOOK)
@@ -196,6 +197,8 @@ class _Run(Generic[T, R]):
 
     def all(self, workers: int) -> None:
         with self._lock:
+            if self._begun:
+                return
             if self._halt.is_set():
                 self._at_end()
                 return
@@ -209,6 +212,10 @@ class _Run(Generic[T, R]):
                 self._ended()
         self._some()
         self._over.wait()
+
+    def has_begun(self) -> bool:
+        """Tell whether a thread works on it, or has."""
+        return self._begun
 
     def is_over(self) -> bool:
         """Tell whether nothing goes on but in threads that were left."""

@@ -189,3 +189,15 @@ async def test_with_nobody_left_all_is_put_away_before_it_returns() -> None:
             str(one) for one in items
         ]
     assert len(ends) == 3
+
+
+async def test_it_begins_as_soon_as_a_thread_is_free_however_late() -> None:
+    threads, free = anyio.to_thread.current_default_thread_limiter(), threading.Event()
+    threads.total_tokens = 1
+    async with anyio.create_task_group() as group:
+        group.start_soon(anyio.to_thread.run_sync, free.wait, 20)
+        with anyio.fail_after(10):
+            await anyio.wait_all_tasks_blocked()
+            assert not threads.available_tokens
+            threading.Timer(1.5, free.set).start()
+            assert await abreast(str, [1, 2], 1, leave=lambda *_: None) == ["1", "2"]
