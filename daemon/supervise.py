@@ -81,15 +81,23 @@ class Supervisor:
 
     def _told(self, name: str, error: Exception) -> RelayError:
         """Give an error of ours as it is, also from inside a group, and a fault of the program in words."""
+        said = [
+            one if isinstance(one, RelayError) else self._in_words(one, f"the part {name} worked with")
+            for one in _each(error)
+        ]
+        if said[0] is not None and None not in said:
+            return said[0]
         while isinstance(error, ExceptionGroup) and len(error.exceptions) == 1:
             error = error.exceptions[0]
-        if isinstance(error, RelayError):
-            return error
-        said = self._in_words(error, f"the part {name} worked with")
-        if said is not None:
-            return said
         return NeedsPerson(
             "task.crashed",
             f"the part {name} stopped with a fault of the program ({type(error).__name__}: {shown(str(error))})",
             hint="it is started again; please report it with the lines in the log",
         )
+
+
+def _each(error: Exception) -> list[Exception]:
+    """Give the errors that a group has come of; several tasks may have met one and the same disk."""
+    if isinstance(error, ExceptionGroup):
+        return [one for member in error.exceptions for one in _each(member)]
+    return [error]

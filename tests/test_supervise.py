@@ -143,8 +143,13 @@ async def test_an_issue_that_another_part_reported_under_the_same_name_stays(clo
         group.cancel_scope.cancel()
 
 
-async def test_an_error_of_ours_inside_a_group_is_told_as_what_it_is(clock: Time, issues: Issues) -> None:
-    error = ExceptionGroup("unhandled errors in a TaskGroup", [ExceptionGroup("x", [Transient("some.fault", "why")])])
+@pytest.mark.parametrize("others", [[], [ExceptionGroup("y", [Transient("other.fault", "as well")])]])
+async def test_an_error_of_ours_inside_a_group_is_told_as_what_it_is(
+    others: list[Exception], clock: Time, issues: Issues
+) -> None:
+    """Several tasks may have met one and the same disk."""
+    ours = ExceptionGroup("x", [Transient("some.fault", "why")])
+    error = ExceptionGroup("unhandled errors in a TaskGroup", [ours, *others])
     heard: list[str] = []
     report = issues.report
 

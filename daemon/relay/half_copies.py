@@ -88,8 +88,9 @@ def refuses_copies(photo: Photo, half: str) -> NeedsPerson:
     """Give the error for a photo of which PhotoPrism has half a copy, and throws away each whole one."""
     return NeedsPerson(
         CODE,
-        f"PhotoPrism's {shown(half)} is a half copy of {shown(photo.name)} of {photo.user}, as a power cut leaves it;"
-        " PhotoPrism takes it for the photo and throws each whole one away; the original is kept",
+        f"PhotoPrism's {shown(half)} is a half copy of {shown(photo.name)} of {photo.user}, as a power cut or a"
+        " failing disk leaves it; PhotoPrism takes it for the photo and throws each whole one away; the original is"
+        " kept",
         hint=f"delete the file {shown(half)} in PhotoPrism's originals, then press Try again or run a sweep",
     )
 
@@ -130,8 +131,8 @@ class HalfCopies:
         known = self._known[half]
         error = NeedsPerson(
             CODE,
-            f"PhotoPrism's {shown(half)} is a half copy of {known['photo']}, as a power cut leaves it; the photo stands"
-            f" whole beside it as {known['whole']}",
+            f"PhotoPrism's {shown(half)} is a half copy of {known['photo']}, as a power cut or a failing disk"
+            f" leaves it; the photo stands whole beside it as {known['whole']}",
             hint=f"delete the file {shown(half)} in PhotoPrism's originals",
         )
         self._issues.report(_about(half), error)

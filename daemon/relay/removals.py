@@ -62,6 +62,11 @@ class Removals:
             for photo in going:
                 try:
                     fd = folders.below(home_of(photo))
+                except (RelayError, OSError) as error:
+                    log.debug("%s of %s is looked at by itself: %s", shown(photo.path), photo.user, error)
+                    back.append(photo.id)  # nothing of it was touched: its folder, or its owner, has gone
+                    continue
+                try:
                     left[photo.id] = self._remove_one(fd, photo, hidden[photo.id], archive)
                     gone.append(photo)
                 except (RelayError, OSError) as error:

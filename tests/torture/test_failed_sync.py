@@ -136,7 +136,7 @@ async def test_what_photoprism_could_not_write_is_not_proved(tmp_path: Path) -> 
                 await world.later(400)
                 await world.relay()
             assert world.path("alice", name).read_bytes() == content, world.said()
-            assert world.photo(photo).code == "archive.broken"
+            assert world.photo(photo).code == "archive.half_copy"
 
 
 def originals_of(world: World, disk: FailingDisk) -> None:
