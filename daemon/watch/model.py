@@ -110,7 +110,7 @@ class WatchOptions:
     grace: float = 5.0
     racy: float = 2.0
     chunk: int = 500
-    pending: int = 8_000
+    pending: int = 24_000
 
 
 def below(path: str, folders: Sequence[str]) -> str | None:
