@@ -260,7 +260,7 @@ def run(argv: list[str]) -> int:
     """Run the real program in this process; only ``occ``, no part of it, is asked of a process that outlives it."""
     from daemon.cli.main import main
 
-    setattr(runner.CommandRunner, "run", _call_occ)  # noqa: B010
+    setattr(runner.CommandRunner, "run", _call_occ)  # noqa: B010  a method to mypy, which may not be assigned to
     return main(argv)
 
 

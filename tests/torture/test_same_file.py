@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from daemon.ledger.model import State
-from tests.relay.conftest import make_world  # noqa: F401 - a fixture
 from tests.relay.world import FOLDER, shot
 from tests.torture.fuse.mount import Mount
 from tests.torture.needs import needs_fuse
@@ -25,7 +24,7 @@ pytestmark = [needs_fuse]
 @pytest.mark.parametrize("own_inodes", [False, True])
 @pytest.mark.parametrize("after", ["delete", "delete, one by one", "archive", "trash"])
 async def test_the_archives_only_file_is_not_let_go(
-    make_world: MakeWorld,  # noqa: F811
+    make_world: MakeWorld,
     monkeypatch: pytest.MonkeyPatch,
     after: str,
     own_inodes: bool,
