@@ -21,16 +21,13 @@ if TYPE_CHECKING:
     from daemon.watch.remembered import Target
 
 
-_TURN = 0.5
-"""Seconds for which one user waits for another one's folders to be looked through."""
-
-
 class Doubts:
     """Collects suspicions, tells of them and has swept what they are about.
 
     ``folders`` gives the watched folders of each user as they are now, ``whose`` the user and watched folder in which
     a path (relative to the data root) lies. ``tell`` is awaited with each reason that is not expected, ``sweep`` with
-    what of one user is to be looked through; ``all_swept`` is called when a doubt about everything is settled.
+    what of one user is to be looked through: asked for all of them at once, in their order. ``all_swept`` is called
+    when a doubt about everything is settled.
     """
 
     def __init__(
@@ -88,25 +85,17 @@ class Doubts:
             self._owed.setdefault(user, set()).add(folder)
 
     def _begin(self, group: TaskGroup) -> None:
-        before: anyio.Event | None = None
         for user in sorted(self._owed):
             if user not in self._at_work:
                 self._at_work.add(user)
-                over = anyio.Event()
-                group.start_soon(self._look_through, user, before, over)
-                before = over
+                group.start_soon(self._look_through, user)
 
-    async def _look_through(self, user: str, before: anyio.Event | None, over: anyio.Event) -> None:
+    async def _look_through(self, user: str) -> None:
         try:
-            if before is not None:
-                # Users come to the relay in their order, unless one's folders take their time.
-                with anyio.move_on_after(_TURN):
-                    await before.wait()
             while folders := self._owed.pop(user, None):
                 known = self._folders().get(user, ())
                 await self._sweep([(user, folder) for folder in outermost([one for one in known if one in folders])])
         finally:
-            over.set()
             self._at_work.discard(user)
         if self._everything_owed and not self._owed and not self._at_work:
             self._everything_owed = False

@@ -118,7 +118,7 @@ class Sweeping:
         full: bool,
         also: Also | None,
     ) -> None:
-        async with self._of_user.setdefault(user, anyio.Lock()), self._walks:
+        async with self._of_user.setdefault(user, anyio.Lock()):
             seen = sweeps.Swept()
             walk = sweeps.Sweep(
                 self._base,
@@ -131,13 +131,15 @@ class Sweeping:
                 memory=self.memory,
                 full=full,
             )
-            await self._go(user, walk.chunks(), ripener, swept, walk)
-            if also is not None and not full:
-                await self._go(user, self._by_name(also(user), ripener), ripener, swept)
+            async with self._walks:
+                await self._go(user, walk.chunks(), ripener, swept, walk)
+                if also is not None and not full:
+                    await self._go(user, self._by_name(also(user), ripener), ripener, swept)
             if seen.racy and ripener.options.settle > 0:
                 await self._clock.sleep(ripener.options.racy)
-                for _, path in seen.racy:
-                    await self._go(user, sweeps.again(self._base, user, path, ripener.rules), ripener, swept)
+                async with self._walks:
+                    for _, path in seen.racy:
+                        await self._go(user, sweeps.again(self._base, user, path, ripener.rules), ripener, swept)
             # Where what was found waits in a ripener of its own it is not taken in yet, but its directory is doubted.
             walk.remember()
             swept.add(seen)

@@ -133,6 +133,7 @@ class Watch:
             sweep=self._sweep_some,
             all_swept=self._all_swept,
         )
+        self._asking = anyio.Lock()
         self._homes: frozenset[str] | None = None
         self._swept_at: float | None = None
         self._directories = 0
@@ -312,7 +313,10 @@ class Watch:
 
     async def _sweep_some(self, targets: list[Target]) -> None:
         """Sweep what is doubted, unless it is not there: the plan says so, and when it is back all is swept."""
-        if await self._there():
+        # One after the other: who asks first begins first, and comes to the relay first.
+        async with self._asking:
+            there = await self._there()
+        if there:
             swept = await self._sweeping.run(targets, full=False)
             self._note_unreadable(targets, swept)
             self._directories = max(self._directories, swept.directories)
