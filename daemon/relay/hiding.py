@@ -145,15 +145,40 @@ class Hiding:
                 hint="see that the archive's folder is not a watched one too, mounted or linked twice",
             )
 
-    def show(self, folder: int, hidden: str, photo: Photo) -> None:
-        """Give a hidden original its name back after a failure; its hidden name stays known where that fails too."""
-        put_back(folder, hidden, photo.name)
+    def show(self, folder: int, hidden: str, photo: Photo) -> str:
+        """Give a hidden original its name back, or a visible numbered one where that is taken; tells which.
+
+        Its hidden name stays known where that fails too.
+        """
+        shows = put_back(folder, hidden, photo.name)
         self._ledger.photos.put(photo.id, hidden="")
+        return shows
 
     def check(self, photo: Photo) -> None:
         """Return if the original is the very file that was examined; raises ``Refused`` if not."""
         with self.home_folder(photo) as folder:
             self.as_examined(folder, photo)
+
+    def check_apart(self, photo: Photo) -> None:
+        """Return if the original is the very file that was examined, and not the archive's own besides.
+
+        For those who let somebody else take the name away: that cannot be looked at in its middle. So the name is
+        changed here for a moment, the archive looked at (``apart``), and the name given back. Raises ``Refused`` where
+        another file stands there, or has taken the name in that moment.
+        """
+        with self.home_folder(photo) as folder:
+            before = self.archived(photo)
+            if before is None:  # no archive here that a watched folder could be
+                self.as_examined(folder, photo)
+                return
+            hidden, _ = self.hide(folder, photo)
+            try:
+                self.apart(photo, before)
+            finally:
+                # Power cut here: hidden or back under its name; recovery gives the name back, and all begins anew.
+                shows = self.show(folder, hidden, photo)
+            if shows != photo.name:
+                raise Refused("file.replaced", f"an upload took its name; it is called {shown(shows)} now")
 
     def is_linked(self, photo: Photo) -> bool:
         """Tell whether the archive's copy is the original itself, under a second name."""

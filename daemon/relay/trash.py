@@ -66,7 +66,7 @@ class Trash:
             )
         await self._not_in_the_same_second(photo)
         try:
-            await anyio.to_thread.run_sync(self._hiding.check, photo)
+            await anyio.to_thread.run_sync(self._hiding.check_apart, photo)
         except Refused:
             # Nextcloud may have been asked before, and we killed (or its answer lost) before that was written down.
             earlier = await anyio.to_thread.run_sync(self._trashed_before, photo) if photo.after == "trash" else ""
@@ -75,7 +75,6 @@ class Trash:
             await anyio.to_thread.run_sync(self._sync_bin, photo)
             return earlier
         before = await anyio.to_thread.run_sync(self._bin_of, photo)
-        archived = await anyio.to_thread.run_sync(self._hiding.archived, photo)
         try:
             await self._occ.delete(photo.user, photo.path)
         except NeedsPerson as error:
@@ -87,7 +86,6 @@ class Trash:
         finally:
             self._trashed[photo.user, photo.name] = self._clock.wall()
         found = await anyio.to_thread.run_sync(self._in_bin, photo, before)
-        await anyio.to_thread.run_sync(self._unless_apart, photo, before, archived)
         await anyio.to_thread.run_sync(self._sync_bin, photo)
         return found
 
@@ -173,17 +171,6 @@ class Trash:
             final = move_hidden_to(bin_, name, folder, photo.name, Fingerprint.of(found))
         self._ledger.jobs.add("user", photo.user, photo.directory, self._clock.wall())
         return final
-
-    def _unless_apart(self, photo: Photo, before: frozenset[str], archived: Fingerprint | None) -> None:
-        """Put back what has just come into the bin, and raise, if the archive's file was the original itself."""
-        try:
-            self._hiding.apart(photo, archived)
-        except NeedsPerson:
-            home = f"{self._current.settings.nextcloud.data}/{photo.user}"
-            with suppress(Refused), directory_below(home, "files_trashbin/files") as bin_:
-                for entry in self._bin_of(photo) - before:
-                    self._out_of_bin(photo, bin_, entry)
-            raise
 
 
 def _second(entry: str, name: str) -> int | None:

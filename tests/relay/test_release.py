@@ -527,6 +527,45 @@ async def test_trash_finds_in_the_bin_what_has_a_long_name(cloud: World, name: s
     assert cloud.standing()[f"files/{path}"] == NEW
 
 
+async def test_trash_leaves_alone_what_takes_the_name_while_it_looks_at_the_archive(
+    cloud: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = await proved(cloud)
+    await cloud.occ.scan("alice", FOLDER)  # type: ignore[union-attr]
+    _around(monkeypatch, hiding.Hiding, "apart", after=lambda: cloud.put("alice", PATH, NEW))
+    released = await let_go(cloud, photo)
+    assert released.state is State.RELEASED
+    assert cloud.nextcloud.calls("files:delete") == []
+    standing = cloud.standing()
+    assert standing.pop(f"files/{PATH}") == NEW
+    # Thrown away is by its name, so the original stays, under another one, and comes as what it is: a duplicate.
+    assert list(standing.values()) == [OLD]
+    assert hidden(cloud) == []
+    assert released.hidden == ""
+
+
+async def test_trash_that_was_killed_while_it_looked_at_the_archive_begins_anew(
+    cloud: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = await proved(cloud)
+    await cloud.occ.scan("alice", FOLDER)  # type: ignore[union-attr]
+
+    def killed() -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(hiding.Hiding, "show", lambda *_: None)
+    _around(monkeypatch, hiding.Hiding, "apart", before=killed)
+    with pytest.raises(KeyboardInterrupt):
+        await cloud.release.photo(photo)
+    monkeypatch.undo()
+    assert len(hidden(cloud)) == 1
+    await cloud.restart()
+    assert cloud.standing() == {f"files/{PATH}": OLD}
+    await cloud.later(301)
+    await cloud.relay()
+    assert [where.partition(".d")[0] for where in cloud.standing()] == ["files_trashbin/files/IMG_1.jpg"]
+
+
 async def test_trash_leaves_alone_what_came_before_the_check(cloud: World) -> None:
     photo = await proved(cloud)
     swap(cloud, NEW, None)

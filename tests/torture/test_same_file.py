@@ -46,3 +46,5 @@ async def test_the_archives_only_file_is_not_let_go(
         alike = after.startswith("delete") and not own_inodes
         assert world.photo(photo).code == ("archive.broken" if alike else "archive.itself")
         assert [where for where in world.standing() if where.endswith(".jpg")] == [f"files/{path}"]
+        # Whoever is killed while Nextcloud throws it away can take nothing back: it must not have been asked.
+        assert world.nextcloud.calls("files:delete") == []
