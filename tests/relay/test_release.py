@@ -532,7 +532,7 @@ async def test_trash_leaves_alone_what_takes_the_name_while_it_looks_at_the_arch
 ) -> None:
     photo = await proved(cloud)
     await cloud.occ.scan("alice", FOLDER)  # type: ignore[union-attr]
-    _around(monkeypatch, hiding.Hiding, "apart", after=lambda: cloud.put("alice", PATH, NEW))
+    _around(monkeypatch, hiding.Hiding, "apart", after=lambda: swap(cloud, NEW, None))
     released = await let_go(cloud, photo)
     assert released.state is State.RELEASED
     assert cloud.nextcloud.calls("files:delete") == []
