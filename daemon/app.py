@@ -33,6 +33,7 @@ from daemon.relay.folder_archive import FolderArchive
 from daemon.relay.half_copies import HalfCopies
 from daemon.relay.inspect import Inspection, inspectors
 from daemon.relay.intake import Intake
+from daemon.relay.left_in_import import LeftInImport
 from daemon.relay.photoprism_archive import PhotoPrismArchive
 from daemon.relay.pipeline import Pipeline
 from daemon.relay.refresh import Refresh
@@ -179,8 +180,11 @@ class App:
                 "messages": self.service.notify.run,
                 "silent disks": Stalled(self.under_way, self.issues, self.clock).run,
             }
-            if isinstance(self.archive, PhotoPrismArchive):
+            if isinstance(self.archive, PhotoPrismArchive) and self.prism is not None:
                 loops["progress"] = self.archive.listen
+                stopped = self.pipeline.stopped
+                left = LeftInImport(self.prism, self.ledger, self.current, self.issues, self.clock, stopped)
+                loops["import folder"] = left.run
             if schedule:
                 loops |= {"sweeps": self.sweeper.by_schedule, "galleries": self._look_after_galleries}
                 loops["ledger"] = self.ledger_keeper.run

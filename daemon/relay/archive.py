@@ -53,7 +53,9 @@ class Finding:
     """Half copies of this photo that stand in the archive too, under other names or instead of it."""
 
 
-_ONE_FILE = frozenset({"disk.permission", "disk.error", "file.busy", "photoprism.download_failed"})
+_ONE_FILE = frozenset(
+    {"disk.permission", "disk.error", "file.busy", "photoprism.download_failed", "photoprism.download_cut"}
+)
 
 
 def of_one_file(error: RelayError) -> bool:

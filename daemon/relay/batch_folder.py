@@ -46,14 +46,15 @@ def fill(
     data: str,
     groups: Sequence[Sequence[Photo]],
     places: dict[int, tuple[str, str]],
-    extras: Callable[[int, Sequence[Photo], str], None],
+    extras: Callable[[int, Sequence[Photo]], RelayError | None],
     workers: int,
     under_way: UnderWay | None = None,
 ) -> dict[int, RelayError]:
     """Copy the groups into the hidden folder of a batch; give what went wrong with single photos, by photo id.
 
-    A group of which one member cannot be copied is taken out again as a whole. ``extras(folder_fd, group, subfolder)``
-    may add further files to a group's subfolder. Raises what concerns the disk and not a file (``disk.*``).
+    A group of which one member cannot be copied is taken out again as a whole. ``extras(folder_fd, group)`` may add
+    further files to a group's subfolder, all or none, and gives what went wrong with them. Raises what concerns the
+    disk and not a file (``disk.*``).
     """
     # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
     sweep(import_root, HIDDEN + batch, durably=False)
@@ -97,7 +98,7 @@ def _copy_group(
     data: str,
     group: Sequence[Photo],
     places: dict[int, tuple[str, str]],
-    extras: Callable[[int, Sequence[Photo], str], None],
+    extras: Callable[[int, Sequence[Photo]], RelayError | None],
     under_way: UnderWay,
     *,
     sync: bool,
@@ -123,11 +124,20 @@ def _copy_group(
             except RelayError as error:
                 if error.code in _WHOLE:
                     raise
-                for other in made:
-                    os.unlink(other, dir_fd=folder)
+                _take_out(folder, made)
                 return {photo.id: error}
-        extras(folder, group, subfolder)
+        fault = extras(folder, group)
+        if fault is not None:
+            _take_out(folder, made)
+            return {group[0].id: fault}
     return {}
+
+
+def _take_out(folder: int, names: Iterable[str]) -> None:
+    """Take copies of a group out of the hidden folder again."""
+    for name in names:
+        # Power cut here: hidden, and swept by a new run; the originals are only read.
+        os.unlink(name, dir_fd=folder)
 
 
 def show(import_root: str, batch: str) -> None:

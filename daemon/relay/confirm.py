@@ -8,7 +8,7 @@ verdict        then
 ``proved``     the group is ``archived``: its originals may be let go
 ``hidden``     the originals are kept and a person is told: the photo would vanish from every gallery
 ``unindexed``  the archive is asked to index that folder, twice at most; then proved, or kept and warned about
-``broken``     placed again under a new batch; kept meanwhile. A half copy still there after that: a person is told
+``broken``     placed again under a new batch, a few times, then a person is told; after once, of a half copy
 ``absent``     placed again under a new batch once; absent again: kept, a person is told
 ``unprovable`` kept, a person is told what to mount
 =============  ====================================================================================================
@@ -24,8 +24,8 @@ import anyio.to_thread
 from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.ledger.contents import Content
 from daemon.ledger.model import State
-from daemon.pauses import pause
 from daemon.relay.archive import Finding, Verdict, of_one_file
+from daemon.relay.failures import bring_again
 from daemon.relay.half_copies import refuses_copies
 from daemon.text import shown
 
@@ -126,6 +126,9 @@ class Confirm:
                 except RelayError as error:
                     # One photo that PhotoPrism may not, or cannot, be asked about is held; the others go on.
                     if error.code not in _NEVER_INDEXED:
+                        if error.code != "photoprism.busy":
+                            # Asked it was, and what a proxy cut off goes on; else the batch would ask for ever.
+                            await anyio.to_thread.run_sync(self._count_indexing, group)
                         raise
                     log.warning("the folder %s cannot be indexed: %s", shown(folder), error)
             await anyio.to_thread.run_sync(self._count_indexing, group)
@@ -175,7 +178,8 @@ class Confirm:
                 if photo.blake3:
                     size = photo.fingerprint.size
                     contents.append(Content(photo.blake3, size, finding.path, photo.id))
-                if photo.duplicate_of is None:
+                # Known before this try, perhaps by the import of an earlier one: its folder was not looked at then.
+                if photo.duplicate_of is None or (not photo.duplicate_of and photo.imports):
                     gained.setdefault(finding.path.rpartition("/")[0], []).append(photo.id)
         with self._ledger.write():
             self._ledger.photos.advance_each(rows, State.ARCHIVED, now, notes)
@@ -186,19 +190,15 @@ class Confirm:
                 self._ledger.jobs.add("album", album_user, folder, now, ids)
 
     def _not_proved(self, group: Sequence[Photo], findings: dict[int, Finding], worst: Verdict, now: float) -> None:
-        ids = [photo.id for photo in group]
         culprit = next(photo for photo in group if findings[photo.id].verdict is worst)
         error = _trouble(culprit, findings[culprit.id], worst, tries=max(photo.imports for photo in group))
         if worst is Verdict.BROKEN:
             for photo in group:
                 self._archive.give_up(photo)
-        with self._ledger.write():
-            if isinstance(error, Transient):
-                again = now + pause(max(photo.attempts for photo in group), error.retry_after)
-                self._ledger.photos.leave_batch(ids)
-                self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
-            else:
-                self._ledger.photos.hold(ids, error, now)
+        if isinstance(error, Transient):
+            bring_again(self._ledger, group, error, now)
+        else:
+            self._ledger.photos.hold([photo.id for photo in group], error, now)
 
 
 def _worst(findings: dict[int, Finding]) -> Verdict:

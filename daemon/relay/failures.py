@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import anyio.to_thread
 
-from daemon.errors import Refused, RelayError, Transient
+from daemon.errors import NeedsPerson, Refused, RelayError, Transient
 from daemon.ledger.model import State
-from daemon.pauses import pause
+from daemon.pauses import LONGEST, pause
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -20,6 +20,11 @@ if TYPE_CHECKING:
     from daemon.relay.telling import Teller
 
     LookAgain = Callable[[str, str], Awaitable[None]]
+
+MOST_BROUGHT = 6
+"""Imports of one photo after which a person is asked: what changes or deletes it in the archive would do so again."""
+_SECOND = 15.0
+"""Seconds between the second import and the third; each pause after that is four times as long."""
 
 _YOUNG = frozenset({State.FOUND, State.SETTLED})
 _FAILED = frozenset({State.FOUND, State.REFUSED, State.HELD})
@@ -69,9 +74,33 @@ class Failures:
 
     def group_waits(self, group: Sequence[Photo], error: RelayError) -> None:
         """Take a group out of its batch for a while; the others go on."""
-        now, ids = self._clock.wall(), [photo.id for photo in group]
-        wanted = error.retry_after if isinstance(error, Transient) else 300.0
-        again = now + pause(max(photo.attempts for photo in group), wanted)
-        with self._ledger.write():
-            self._ledger.photos.leave_batch(ids)
-            self._ledger.photos.wait(ids, State.SETTLED, error, now, again)
+        bring_again(self._ledger, group, error, self._clock.wall())
+
+
+def bring_again(ledger: Ledger, group: Sequence[Photo], error: RelayError, now: float) -> None:
+    """Let a group go the whole way again after a pause that grows; where it was imported often enough, hold it.
+
+    How often counts over the proof, after which a photo's tries are forgotten: one that is changed in the archive
+    between each proof and the release would else be imported for ever.
+    """
+    ids, imports = [photo.id for photo in group], max(photo.imports for photo in group)
+    wanted = error.retry_after if isinstance(error, Transient) else LONGEST
+    if imports > 1:
+        wanted = max(wanted or 0.0, _SECOND * 4.0 ** (min(imports, MOST_BROUGHT) - 2))
+    with ledger.write():
+        ledger.photos.leave_batch(ids)
+        if imports >= MOST_BROUGHT:
+            ledger.photos.hold(ids, _in_vain(group, imports, error), now)
+        else:
+            again = now + pause(max(photo.attempts for photo in group), wanted)
+            ledger.photos.wait(ids, State.SETTLED, error, now, again)
+
+
+def _in_vain(group: Sequence[Photo], imports: int, error: RelayError) -> NeedsPerson:
+    return NeedsPerson(
+        "archive.in_vain",
+        f"{shown(group[0].name)} of {group[0].user} was brought to the archive {imports} times in vain; the original is"
+        f" kept. The last time: {error.message} [{error.code}]",
+        hint="see who or what changes, deletes or locks files in the archive's folder, and mend that; then press Try"
+        " again, or run a sweep",
+    )

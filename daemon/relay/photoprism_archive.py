@@ -22,7 +22,7 @@ from daemon.files.publishing import set_mode
 from daemon.photoprism.progress import Busy, FileIndexed, FileStarted, Progress
 from daemon.relay import batch_folder, originals, torn
 from daemon.relay.abreast import threads
-from daemon.relay.archive import Finding, Verdict
+from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.relay.photoprism_proof import PhotoPrismProof, sha1_of
 from daemon.relay.room import need_room
 from daemon.relay.subfolders import assign
@@ -146,11 +146,23 @@ class PhotoPrismArchive:
         fetched = {photo.id: await self._companion(photo) for many in companions.values() for photo in many}
         missing = {identity for identity, content in fetched.items() if content is None}
 
-        def extras(folder: int, group: Sequence[Photo], _subfolder: str) -> None:
-            names = {places[photo.id][1] for photo in group}
+        def extras(folder: int, group: Sequence[Photo]) -> RelayError | None:
+            names, made = {places[photo.id][1] for photo in group}, list[str]()
             for photo in companions.get(group[0].group_id or group[0].id, []):
-                if photo.id not in missing and placed_name(photo.name) not in names:
-                    _copy_companion(folder, placed_name(photo.name), self.root, photo, fetched[photo.id] or b"")
+                name = placed_name(photo.name)
+                if photo.id in missing or name in names:
+                    continue
+                try:
+                    _copy_companion(folder, name, self.root, photo, fetched[photo.id] or b"")
+                except RelayError as error:
+                    if not of_one_file(error) and error.code != "file.changed":
+                        raise
+                    # Power cut here: in a hidden folder that a new run sweeps.
+                    for other in made:
+                        os.unlink(other, dir_fd=folder)
+                    return error
+                made.append(name)
+            return None
 
         data = self._current.settings.nextcloud.data
         into = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras)

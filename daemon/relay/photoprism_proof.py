@@ -15,13 +15,13 @@ import anyio
 import anyio.to_thread
 from blake3 import blake3
 
-from daemon.errors import NeedsPerson, RelayError
+from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.relay import half_copies, originals
 from daemon.relay.abreast import together
 from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.batch import groups_of
 from daemon.relay.partners import companions
-from daemon.text import shown
+from daemon.text import shown, size_in_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -219,10 +219,23 @@ class PhotoPrismProof:
     async def by_download(self, photo: Photo, row: KnownFile) -> Finding:
         """Tell what the bytes are that PhotoPrism hands out for a row: where its originals are not mounted."""
         digest, size = blake3(), 0
-        async with self._client.download(sha1_of(photo)) as blocks:
-            async for block in blocks:
-                digest.update(block)
-                size += len(block)
+        try:
+            async with self._client.download(sha1_of(photo)) as blocks:
+                async for block in blocks:
+                    digest.update(block)
+                    size += len(block)
+        except Transient as error:
+            if not size or error.code != "photoprism.unreachable":
+                raise
+            # A proxy may cut this file off each time: others, which it hands out, need not wait for that.
+            raise Transient(
+                "photoprism.download_cut",
+                f"PhotoPrism's answer broke off after {size_in_words(size)} of {shown(photo.name)} of {photo.user}, as"
+                " it was fetched for comparison; the original is kept",
+                hint="see whether a proxy in between has a time limit; or mount PhotoPrism's originals and name them in"
+                " photoprism.originals",
+                retry_after=60.0,
+            ) from error
         if size != photo.fingerprint.size or digest.digest() != photo.blake3:
             return Finding(Verdict.BROKEN, row.name)
         if row.error:

@@ -95,7 +95,7 @@ class Pipeline:
         self.paused = False
         teller = Teller(ledger, bus, clock)
         self._failures = Failures(ledger, clock, teller, look_again)
-        self.forming = Forming(ledger, current, archive, clock, examine.slow, self._stopped)
+        self.forming = Forming(ledger, current, archive, clock, examine.slow, self.stopped)
         self.filling = Filling(
             ledger=ledger,
             current=current,
@@ -135,7 +135,7 @@ class Pipeline:
             removals=Removals(ledger, current, archive, release),
             teller=teller,
             issues=issues,
-            stopped=self._stopped,
+            stopped=self.stopped,
             wake=wake,
             clock=clock,
         )
@@ -160,7 +160,7 @@ class Pipeline:
                 if self.paused or not await self._round():
                     await self._arrivals.wait(seen, await anyio.to_thread.run_sync(self._next_batch))
 
-    def _stopped(self) -> bool:
+    def stopped(self) -> bool:
         """Tell whether nothing may move now."""
         return self.paused or self._current.settings.relay.dry_run
 
@@ -170,7 +170,7 @@ class Pipeline:
         Not until a release is: while one is slow, this loop would ask the ledger without a pause.
         """
         tries = [one.next_try for one in self._ledger.batches.unfinished()]
-        if self._stopped():
+        if self.stopped():
             return IDLE
         now = self._clock.wall()
         due = [one - now for one in (*tries, self._ledger.photos.next_try()) if one is not None]
@@ -227,7 +227,7 @@ class Pipeline:
 
     async def _prepare(self, busy_with: int) -> bool:
         """Fill a further batch while the archive works on another one; ``False`` where none is to be filled now."""
-        if self._stopped():
+        if self.stopped():
             return False
         opened = await self._opened(partial(self.forming.open_ahead, busy_with))
         return opened is not None and await self._fill(opened)

@@ -12,6 +12,7 @@ from daemon.files.faults import in_words
 from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.batch import CHUNK
+from daemon.relay.failures import bring_again
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -118,11 +119,11 @@ class Releases:
                 " the photo is brought again",
                 hint="see whether somebody deletes or changes files in the archive's folder",
             )
-            await anyio.to_thread.run_sync(self._bring_again, photo, error)
+            await self._bring_again(photo, error)
         except RelayError as raised:
             error = raised
             if error.code == "archive.linked":
-                await anyio.to_thread.run_sync(self._bring_again, photo, error)
+                await self._bring_again(photo, error)
             else:
                 await self._not_released(photo, error)
         except Exception as fault:
@@ -166,12 +167,11 @@ class Releases:
         self._ledger.photos.hold([photo.id], error, now)
         return False
 
-    def _bring_again(self, photo: Photo, error: RelayError) -> None:
-        now = self._clock.wall()
-        self._removals.archive.give_up(photo)
-        with self._ledger.write():
-            self._ledger.photos.leave_batch([photo.id])
-            self._ledger.photos.wait([photo.id], State.SETTLED, error, now, now + pause(photo.attempts))
+    async def _bring_again(self, photo: Photo, error: RelayError) -> None:
+        await anyio.to_thread.run_sync(self._removals.archive.give_up, photo)
+        await anyio.to_thread.run_sync(bring_again, self._ledger, [photo], error, self._clock.wall())
+        if (await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id]))[photo.id] is State.HELD:
+            await self._teller.ends([photo.id])
 
 
 _FOR_A_PERSON = frozenset({"occ.bad_path", "occ.bad_tag", "occ.bad_argument"})

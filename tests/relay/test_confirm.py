@@ -5,10 +5,13 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING, Any
 
+import anyio
 import pytest
 
+from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.model import Photo, State
 from daemon.relay import originals
+from daemon.relay.failures import MOST_BROUGHT
 from tests.relay.world import FOLDER, World, shot
 
 if TYPE_CHECKING:
@@ -131,6 +134,27 @@ async def test_an_index_that_was_not_done_since_photoprism_was_busy_does_not_cou
     assert world.photo(photo).indexings == 1
 
 
+async def test_an_index_that_a_proxy_cuts_off_each_time_is_not_asked_for_without_end(world: World) -> None:
+    prism(world).traps.set({"never_indexed": ["IMG_1.jpg"], "proxy_cuts_after": 0.0})
+    photo = await upload(world)
+    async with world.running():
+        for _ in range(6):
+            await world.until(lambda: any(b.attempts for b in world.ledger.batches.unfinished()) or held(world, photo))
+            await world.later(301)
+            await anyio.sleep(0.1)
+        await world.until(lambda: held(world, photo))
+        assert world.photo(photo).code == "archive.unindexed", world.said()
+        assert len(prism(world).indexes) == 2
+        prism(world).traps.clear()
+        other = await upload(world, shot(2), f"{FOLDER}/IMG_2.jpg")
+        await world.until(lambda: world.photo(other).state is State.DONE)
+    assert kept(world, photo)
+
+
+def held(world: World, photo: Photo) -> bool:
+    return world.photo(photo).state is State.HELD
+
+
 async def test_a_row_whose_file_is_missing_is_brought_again(world: World) -> None:
     first = await upload(world)
     await world.relay()
@@ -223,6 +247,26 @@ async def test_without_originals_a_download_that_breaks_off_waits(unmounted: Wor
         await unmounted.until(lambda: unmounted.photo(photo).state is State.DONE)
 
 
+async def test_without_originals_one_file_that_is_cut_off_each_time_keeps_no_other_waiting(unmounted: World) -> None:
+    world = unmounted
+    whole = prism(world).traps
+    whole.dl_cut = True
+    photo = await upload(world)
+    async with world.running():
+        await world.until(lambda: world.photo(photo).code == "photoprism.download_cut")
+        for number in (2, 3):
+            # The batch is over, and the next one's file comes whole.
+            await world.until(lambda: not world.ledger.batches.unfinished())
+            whole.dl_cut = False
+            other = await upload(world, shot(number), f"{FOLDER}/IMG_{number}.jpg")
+            await world.until(lambda other=other: world.photo(other).state is State.ARCHIVED)  # type: ignore[misc]
+            whole.dl_cut = True
+            await world.later(301)
+            await world.until(lambda: world.photo(photo).state is State.WAITING)
+    assert world.photo(photo).imports == 1
+    assert kept(world, photo)
+
+
 async def test_without_originals_a_side_file_cannot_be_proved_and_its_group_stays(unmounted: World) -> None:
     photos = await unmounted.deliver("alice", {PATH: shot(1), f"{FOLDER}/IMG_1.xmp": XMP})
     await unmounted.relay()
@@ -247,6 +291,42 @@ async def test_a_side_file_that_did_not_arrive_keeps_its_whole_group(world: Worl
         await world.later(301)
     assert {world.photo(photo).state for photo in photos} == {State.HELD}, world.said()
     assert all(kept(world, photo) for photo in photos)
+
+
+async def test_a_side_file_that_cannot_be_read_in_the_archive_is_not_imported_without_end(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unreadable(*_: object) -> None:
+        raise NeedsPerson("disk.permission", "nobody may read it")
+
+    monkeypatch.setattr(originals, "beside", unreadable)
+    photos = await world.deliver("alice", {PATH: shot(1), f"{FOLDER}/IMG_1.xmp": XMP})
+    for _ in range(MOST_BROUGHT + 3):
+        await world.relay()
+        await world.later(301)
+    assert {world.photo(photo).code for photo in photos} == {"archive.in_vain"}, world.said()
+    assert "nobody may read it [disk.permission]" in world.photo(photos[0]).message
+    assert len(prism(world).imports) == MOST_BROUGHT
+    assert all(kept(world, photo) for photo in photos)
+
+
+async def test_what_was_proved_only_at_a_second_look_is_shown_to_nextcloud_too(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = await make_world("photoprism")
+    real = originals.same_bytes
+
+    def fails(*_: object) -> None:
+        raise Transient("disk.error", "the disk says no")
+
+    monkeypatch.setattr(originals, "same_bytes", fails)
+    photo = await upload(world)
+    async with world.running():
+        await world.until(lambda: world.photo(photo).code == "disk.error")
+        monkeypatch.setattr(originals, "same_bytes", real)
+        await world.later(301)
+        await world.until(lambda: world.photo(photo).state is State.DONE)
+    assert f"Album/{world.photo(photo).archived_as}" in world.nextcloud.known("alice")
 
 
 async def test_a_group_is_released_only_when_every_member_is_proved(world: World) -> None:

@@ -8,14 +8,17 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from daemon.demo.samples import live_pair
+from daemon.errors import NeedsPerson, Transient
 from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import State
+from daemon.relay import photoprism_archive
 from daemon.relay.intake import Intake
 from daemon.settings import Users
 from daemon.wake import Wake
 from tests.relay.world import FOLDER, TAKEN, World, shot
 
 if TYPE_CHECKING:
+    from daemon.files.opening import OpenFile
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -237,6 +240,33 @@ async def test_a_late_partner_goes_alone_where_its_photo_is_gone_from_the_archiv
     async with world.running():
         await world.until(lambda: world.photo(stranger).state in {State.ARCHIVED, State.DONE})
         await world.until(lambda: world.photo(late).state in {State.ARCHIVED, State.DONE})
+
+
+@pytest.mark.parametrize("code", ["disk.permission", "disk.error"])
+async def test_a_late_partner_whose_photo_cannot_be_read_in_the_archive_waits_and_keeps_nobody_waiting(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    world = await make_world("photoprism", **OFF)
+    still, film = live_pair(TAKEN, 3)
+    [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.HEIC": still})
+    await world.relay()
+
+    def unreadable(_root: str, path: str) -> OpenFile:
+        raise (NeedsPerson if code == "disk.permission" else Transient)(code, f"{path} cannot be read")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(photoprism_archive, "file_below", unreadable)
+        [late] = await world.deliver("alice", {f"{FOLDER}/IMG_1.MOV": film})
+        [stranger] = await world.deliver("bob", {f"{FOLDER}/x.jpg": shot(5)})
+        await world.relay()
+        assert world.photo(stranger).state is State.DONE, world.said()
+        assert (world.photo(late).state, world.photo(late).code) == (State.WAITING, code)
+        assert list(world.imports.iterdir()) == []
+    await world.later(301)
+    await world.relay()
+    one, other = world.photo(photo), world.photo(late)
+    assert other.state is State.DONE, world.said()
+    assert one.archived_as.rpartition(".")[0] == other.archived_as.rpartition(".")[0]
 
 
 async def test_strangers_with_a_name_used_again_are_not_joined(make_world: MakeWorld) -> None:

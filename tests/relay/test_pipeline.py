@@ -14,6 +14,8 @@ from daemon.errors import NeedsPerson, Transient
 from daemon.files import placing
 from daemon.ledger.model import BatchState, State
 from daemon.relay import batch_folder
+from daemon.relay.failures import MOST_BROUGHT
+from daemon.service.again import try_again
 from tests.relay.world import FOLDER, World, never_linked, shot
 
 if TYPE_CHECKING:
@@ -167,7 +169,7 @@ async def test_one_unreadable_photo_holds_nobody_up(folder_world: World, monkeyp
         await world.until(lambda: world.photo(bad).state is State.DONE)
 
 
-async def test_what_a_person_deletes_from_the_archive_again_and_again_is_brought_with_growing_pauses(
+async def test_what_is_changed_in_the_archive_each_time_is_brought_with_growing_pauses_and_then_held(
     world: World,
 ) -> None:
     assert world.pp is not None
@@ -175,14 +177,57 @@ async def test_what_a_person_deletes_from_the_archive_again_and_again_is_brought
     [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
     async with world.running():
         pauses = []
-        for attempt in range(1, 8):
+        for attempt in range(1, MOST_BROUGHT):
             await world.until(lambda least=attempt: _tried(world, photo, least))  # type: ignore[misc]
             waiting = world.photo(photo)
             assert waiting.code == "archive.broken"
             pauses.append((waiting.next_try or 0.0) - world.clock.time)
             await world.later(max(0.0, pauses[-1]) + 0.01)
-    assert pauses[-1] > 40, pauses
+        await world.until(lambda: world.photo(photo).state is State.HELD)
+        assert pauses[0] < 5 < 10 < pauses[1] < 50 < pauses[2] < 200 < pauses[3] < 299 < pauses[4], pauses
+        await world.later(3600)
+    held = world.photo(photo)
+    assert (held.state, held.code) == (State.HELD, "archive.in_vain"), world.said()
+    assert "6 times" in held.message
+    assert "Try again" in held.hint
+    assert len(world.pp.imports) == MOST_BROUGHT
     assert world.standing() == {f"files/{FOLDER}/IMG_1.jpg": shot(1)}
+    world.pp.traps.clear()
+    for path in world.archive_root.rglob("*.jpg"):
+        path.unlink()
+    assert try_again(world.ledger, photo.id, world.clock.time)
+    await world.relay()
+    assert world.photo(photo).state is State.DONE, world.said()
+    assert list(world.archived().values()) == [shot(1)]
+
+
+@pytest.mark.parametrize("archive", ["photoprism", "folder"])
+async def test_what_is_changed_between_each_proof_and_the_release_is_held_some_day(
+    make_world: MakeWorld, archive: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    world = await make_world(archive, **OFF, users={"release_after": "60s"})
+    [photo] = await world.deliver("alice", {f"{FOLDER}/IMG_1.jpg": shot(1)})
+    [other] = await world.deliver("bob", {f"{FOLDER}/IMG_1.jpg": shot(2)})
+    proofs = 0
+    async with world.running():
+        while world.photo(photo).state is not State.HELD:
+            await world.until(lambda: world.photo(photo).state in {State.ARCHIVED, State.HELD, State.WAITING})
+            if world.photo(photo).state is State.ARCHIVED:
+                proofs += 1
+                assert proofs <= MOST_BROUGHT
+                path = world.archive_root / world.photo(photo).archived_as
+                path.write_bytes(path.read_bytes() + b"a tool has written here")
+                await world.later(61)
+                await world.until(lambda: world.photo(photo).state is not State.ARCHIVED)
+            else:
+                await world.later(301)
+        await world.until(lambda: "[archive.in_vain]" in caplog.text)
+    assert world.photo(photo).code == "archive.in_vain", world.said()
+    assert world.photo(other).state is State.DONE, world.said()
+    assert world.standing() == {f"files/{FOLDER}/IMG_1.jpg": shot(1)}
+    assert try_again(world.ledger, photo.id, world.clock.time)
+    async with world.running():
+        await world.until(lambda: world.photo(photo).state in {State.ARCHIVED, State.WAITING})
 
 
 async def test_a_busy_photoprism_is_waited_for_however_long_it_takes(world: World) -> None:
