@@ -51,7 +51,7 @@ SOON = 300.0
 QUIET = 3600.0
 """Seconds for which nothing in a folder has changed: another relay may share the import folder, and be at work."""
 _NAMED = 20
-_FOLDER = re.compile(r"(?:\.photon-relay-)?([a-z]{14})")
+_FOLDER = re.compile(rf"(?:{re.escape(HIDDEN)})?([a-z]{{14}})")
 _SUBFOLDER = re.compile(r"[a-z]{8}")
 
 
@@ -118,7 +118,7 @@ class LeftInImport:
             left = await anyio.to_thread.run_sync(self._find)
             if left and self._may_clear():
                 self._asked = self._clock.monotonic()
-                with suppress(RelayError):  # PhotoPrism is away, or a disk: others say so
+                with suppress(RelayError, OSError):  # PhotoPrism is away, or a disk: others say so
                     for one in left:
                         await self._clear(one.name)
                 left = await anyio.to_thread.run_sync(self._find)

@@ -235,6 +235,7 @@ for line in sys.stdin:
 """
 
 
+@pytest.mark.timeout(300)
 async def test_killed_at_any_call_nothing_is_lost_and_the_next_look_ends_it(world: World, tmp_path: Path) -> None:
     archived = await relayed(world, PAIR)
     run = [sys.executable, "-c", CHILD, str(tmp_path / "state"), json.dumps(world._settings(OFF))]

@@ -301,11 +301,12 @@ class World:
 
     def quiet(self) -> bool:
         """Tell whether nothing moves by itself any more (side files that wait for their photo aside)."""
-        counts = self.ledger.photos.counts()
-        counts["found"] = sum(photo.role == "main" for photo in self.ledger.photos.by_state(State.FOUND))
+        # Asked before the states are: what is due may be taken up in between.
         due = self.ledger.photos.next_due()
         if due is not None and due <= self.clock.time:
             return False
+        counts = self.ledger.photos.counts()
+        counts["found"] = sum(photo.role == "main" for photo in self.ledger.photos.by_state(State.FOUND))
         return is_quiet(counts) and not [job for job in self.ledger.jobs.pending() if not job.code]
 
     async def relay(self, seconds: float = 20.0) -> None:
