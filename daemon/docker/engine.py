@@ -57,6 +57,14 @@ class ExecResult:
     stderr: str
 
 
+class Overdue(TimeoutError):
+    """Raised for a command that outlived its time limit: nothing ends it from here, it goes on in the container."""
+
+    def __init__(self, made: Exec) -> None:
+        super().__init__()
+        self.made = made
+
+
 class Engine:
     """The engine at ``host`` (default ``DOCKER_HOST``, else the usual socket); connects when first needed.
 
@@ -105,7 +113,7 @@ class Engine:
         """Run ``argv`` in the container as ``user`` (empty = the image's) and wait for its end.
 
         Raises:
-            TimeoutError: it did not end within ``seconds``; the process in the container is not ended by that.
+            Overdue: it did not end within ``seconds``.
             Transient: ``docker.unreachable``, ``docker.failed``; ``docker.container_missing``, it is gone, does not
                 run or is paused, and nothing was run.
             NeedsPerson: ``docker.forbidden``; ``docker.not_utf8`` for an argument that the API cannot carry.
@@ -129,10 +137,20 @@ class Engine:
             overdue = limit.cancelled_caught
             code = None if overdue else await _exit_code(made)
         if overdue:
-            raise TimeoutError
+            raise Overdue(made)
         if code is None:
             raise Transient("docker.failed", f"The engine lost sight of a command in {shown(container.name)}.")
         return ExecResult(code, out.text(), err.text())
+
+    async def runs_on(self, overdue: Overdue) -> bool:
+        """Tell whether a command that outlived its time limit is still running; one that nobody knows is not."""
+        try:
+            async with self._docker("look at a command"):
+                return bool((await overdue.made.inspect()).get("Running"))
+        except RelayError as error:
+            if error.code == "docker.unreachable":
+                raise
+            return False
 
 
 async def _exit_code(made: Exec) -> int | None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from daemon.docker.engine import Overdue
 from daemon.docker.find import choose
 from daemon.errors import NeedsPerson, RelayError, Transient
 from daemon.nextcloud import output
@@ -40,6 +41,10 @@ The number is for images that have no such name: whoever it is, ``occ`` then say
 (the owner of config.php), and that one is tried with the same command. It is never 0.
 """
 
+MOST_OVERDUE: Final = 3
+"""Commands that outlived their time limits and still run, beyond which no further one is started: where Nextcloud's
+database or disk hangs, each try would leave one more process in its container."""
+
 _NOT_HERE: Final = frozenset({"occ.no_occ", "occ.no_user"})
 _NOT_ALLOWED: Final = "docker.forbidden"
 """A gate before the socket allows one of the candidates and refuses the others."""
@@ -69,6 +74,7 @@ class DockerRunner:
         self._fixed = user != AUTO and command != AUTO
         self._may_change_user = user == AUTO
         self._place: Place | None = None
+        self._overdue: list[Overdue] = []
 
     async def run(self, argv: Sequence[str], *, timeout: float) -> Answer:  # noqa: ASYNC109
         """Run ``occ`` once.
@@ -103,10 +109,19 @@ class DockerRunner:
         return self._place
 
     async def _exec(self, place: Place, argv: Sequence[str], seconds: float) -> Answer:
+        self._overdue = [one for one in self._overdue if await self._engine.runs_on(one)]
+        if len(self._overdue) >= MOST_OVERDUE:
+            raise Transient(
+                "occ.timeout",
+                f"occ {shown(argv[0])} was not started: {len(self._overdue)} earlier calls did not answer in time and"
+                f" still run in {shown(place.container.name, 80)}. It is tried again when one of them has ended.",
+                hint="Is Nextcloud's database or disk hanging? Restarting its container ends these processes.",
+            )
         try:
             said = await self._engine.exec(place.container, [*place.command, *argv], user=place.user, seconds=seconds)
-        except TimeoutError:
+        except Overdue as overdue:
             # Closing an exec's stream does not end its process: PHP goes on, and keeps its lock for up to an hour.
+            self._overdue.append(overdue)
             raise timed_out(argv, seconds, more="Its PHP process may still be running in the container.") from None
         except RelayError as error:
             if error.code.startswith("docker.container"):

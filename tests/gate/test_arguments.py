@@ -233,7 +233,8 @@ async def test_every_call_that_the_daemon_makes_passes(user: str, names: list[st
     assume(not tag.startswith("-"))
     recorder = Recorder()
     occ = Occ(recorder, timeout=5, clock=Clock())
-    path = "/".join(names)
+    # Nextcloud reads a backslash as a slash, so nothing with one in it is asked for.
+    path = "/".join(names).replace("\\", "_")
     calls = [
         occ.status(), occ.apps(), occ.external_mounts(), occ.features(), occ.scan(user, path),
         occ.scan(user, path, shallow=False, generate_metadata=True), occ.memories_index(user, path),
