@@ -16,7 +16,7 @@ import anyio
 import anyio.to_thread
 import pytest
 
-from daemon.watch import tree
+from daemon.watch import engine, tree
 from daemon.watch.inotify import Watcher
 from daemon.watch.model import Change, Suspicion
 from daemon.watch.polling import Poller
@@ -151,6 +151,56 @@ async def test_a_directory_known_by_other_names_is_reported_by_its_own(tmp_path:
     async with running(watcher(tmp_path, "a"), heard):
         (tmp_path / "a/real/x.jpg").write_bytes(b"x")
         await until(lambda: heard.present == {"a/real/x.jpg"})
+
+
+async def test_what_comes_while_nobody_takes_it_is_told_and_folders_stand_for_a_flood(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine, "MOST_NAMED", 20)
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+
+    class Busy(Heard):
+        def __init__(self) -> None:
+            super().__init__()
+            self.go = anyio.Event()
+            self.calls = 0
+
+        async def __call__(self, items: list[Item]) -> None:
+            self.calls += 1
+            await self.go.wait()
+            await super().__call__(items)
+
+    def flood() -> None:
+        for number in range(60):
+            (tmp_path / f"a/{number}.jpg").write_bytes(b"x")
+
+    def beside() -> set[str]:
+        return {path for path in heard.present if path.startswith("b/")}
+
+    def is_told() -> bool:
+        return any(one.roots == ("a",) and "too much" in one.reason for one in heard.suspicions)
+
+    heard = Busy()
+    async with running(watcher(tmp_path, "a", "b"), heard):
+        await until(lambda: heard.calls == 1)
+        (tmp_path / "b/1.jpg").touch()
+        await until(lambda: heard.calls == 2)
+        (tmp_path / "b/2.jpg").touch()
+        await anyio.sleep(0.2)  # so that it is read by itself
+        flood()
+        await anyio.sleep(0.2)
+        heard.go.set()
+        await until(lambda: beside() == {"b/1.jpg", "b/2.jpg"} and is_told())
+        heard.items.clear()
+        heard.go, heard.calls = anyio.Event(), 0
+        (tmp_path / "b/3.jpg").touch()
+        await until(lambda: heard.calls == 1)
+        flood()  # and nothing beside it
+        await anyio.sleep(0.2)
+        heard.go.set()
+        await until(lambda: beside() == {"b/3.jpg"} and is_told())
+        assert all(one.expected for one in heard.suspicions), "nothing is missing"
 
 
 async def test_a_moved_root_is_noticed(tmp_path: Path) -> None:
