@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import anyio
 import pytest
 
+from daemon.fingerprint import Fingerprint
 from daemon.watch import engine
 from daemon.watch.engine import Batch
+from daemon.watch.model import Change, Suspicion
 from daemon.watch.watcher import Watch
 from tests import uploads
 from tests.watch.sinks import QUICK, Memory, running, until
@@ -77,6 +80,30 @@ async def test_a_live_flood_waits_on_the_disk_and_keeps_nobody_else_waiting(data
         await until(lambda: len(set(sink.paths)) == 303, within=30)
     assert watch.status().missed == 0
     assert sink.reasons == []
+
+
+async def test_who_brings_little_is_taken_in_first_and_of_who_brings_much_a_part(data: Path) -> None:
+    sink, doubts = Memory(), list[Suspicion]()
+    watch = Watch(TIGHT, str(data), sink, lambda: FOLDERS)
+    watch.set_folders(FOLDERS)
+    watch._taking_in._doubt = doubts.append
+    brought = {"bob": 35, "carol": 2, "alice": 5}
+    flood(data, 0, brought["bob"])
+    for user in ("carol", "alice"):
+        for number in range(brought[user]):
+            uploads.put(data / user, f"InstantUpload/{number}.jpg", b"x")
+    photos = sorted(path for path in data.rglob("*.jpg") if "InstantUpload" in path.parts)
+    names = [str(path.relative_to(data)) for path in photos]
+    await watch._receive([Change(name, Fingerprint.of(os.stat(data / name))) for name in names])
+    assert [one.user for one in sink.offered] == ["carol"] * 2 + ["alice"] * 5 + ["bob"] * 20
+    [left] = doubts
+    assert left.expected
+    stay = {f"bob/files/{one.path}" for one in sink.offered if one.user == "bob"}
+    assert set(left.roots or ()) == {name.rpartition("/")[0] for name in names if name.startswith("bob")} - {
+        folder
+        for folder in {name.rpartition("/")[0] for name in stay}
+        if all(name in stay for name in names if name.startswith(f"{folder}/"))
+    }
 
 
 async def test_what_stood_before_the_start_keeps_nobody_else_waiting(data: Path) -> None:

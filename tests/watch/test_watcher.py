@@ -16,13 +16,13 @@ import pytest
 from daemon.errors import Transient
 from daemon.fingerprint import Fingerprint
 from daemon.watch import digest
-from daemon.watch.model import Found
+from daemon.watch.model import Change, Found
 from daemon.watch.watcher import Watch
 from tests import uploads
 from tests.watch.sinks import QUICK, Memory, running, until
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from daemon.watch.inotify import Item
     from daemon.watch.model import WatchOptions
@@ -402,6 +402,31 @@ async def test_a_file_that_goes_before_it_settles_is_told_gone(data: Path) -> No
         await until(lambda: sink.vanished == [("alice", "InstantUpload/a.jpg")])
         await anyio.sleep(0.9)
     assert sink.groups == []
+
+
+@pytest.mark.parametrize("settled", [False, True])
+async def test_files_that_have_gone_are_told_of_all_at_once(data: Path, settled: bool) -> None:
+    """Each telling is a turn at the ledger; whoever empties a folder of thousands keeps nobody's photos waiting."""
+    told: list[set[tuple[str, str]]] = []
+
+    class Counting(Memory):
+        async def gone(self, places: Sequence[tuple[str, str]]) -> None:
+            told.append(set(places))
+
+    watch = make(data, Counting(), replace(QUICK, settle=0, partner=0))
+    watch.set_folders(FOLDERS)
+    names = [f"{number}.jpg" for number in range(5)]
+    for name in names:
+        photo(data / "alice/files/InstantUpload", name)
+        found = Fingerprint.of((data / "alice/files/InstantUpload" / name).stat())
+        watch._ripener.seen(Found("alice", f"InstantUpload/{name}", found))
+    shutil.rmtree(data / "alice/files/InstantUpload")
+    if settled:
+        await watch._ripener.hand_over()
+    else:
+        await watch._receive([Change(f"alice/files/InstantUpload/{name}", None) for name in names])
+    assert told == [{("alice", f"InstantUpload/{name}") for name in names}]
+    assert watch.status().pending == 0
 
 
 async def test_an_overwritten_file_settles_as_what_it_is_now(data: Path) -> None:
