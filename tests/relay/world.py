@@ -301,13 +301,11 @@ class World:
 
     def quiet(self) -> bool:
         """Tell whether nothing moves by itself any more (side files that wait for their photo aside)."""
-        # Asked before the states are: what is due may be taken up in between.
-        due = self.ledger.photos.next_due()
-        if due is not None and due <= self.clock.time:
-            return False
-        counts = self.ledger.photos.counts()
-        counts["found"] = sum(photo.role == "main" for photo in self.ledger.photos.by_state(State.FOUND))
-        return is_quiet(counts) and not [job for job in self.ledger.jobs.pending() if not job.code]
+        with self.ledger.write():  # all of one moment: photos go on in threads while one asks
+            counts, due = self.ledger.photos.counts(), self.ledger.photos.next_due()
+            counts["found"] = sum(photo.role == "main" for photo in self.ledger.photos.by_state(State.FOUND))
+            jobs = [job for job in self.ledger.jobs.pending() if not job.code]
+        return not (due is not None and due <= self.clock.time) and is_quiet(counts) and not jobs
 
     async def relay(self, seconds: float = 20.0) -> None:
         """Run the loops until all is quiet."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -94,7 +93,7 @@ async def test_who_brings_little_is_taken_in_first_and_of_who_brings_much_a_part
             uploads.put(data / user, f"InstantUpload/{number}.jpg", b"x")
     photos = sorted(path for path in data.rglob("*.jpg") if "InstantUpload" in path.parts)
     names = [str(path.relative_to(data)) for path in photos]
-    await watch._receive([Change(name, Fingerprint.of(os.stat(data / name))) for name in names])
+    await watch._receive([Change(name, Fingerprint.of((data / name).stat())) for name in names])
     assert [one.user for one in sink.offered] == ["carol"] * 2 + ["alice"] * 5 + ["bob"] * 20
     [left] = doubts
     assert left.expected
