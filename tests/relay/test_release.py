@@ -504,6 +504,37 @@ async def test_trash_gives_back_what_came_in_between_the_check_and_occ(cloud: Wo
     assert sorted(cloud.archived().values()) == sorted([OLD, NEW, NEWER] if name_taken else [OLD, NEW])
 
 
+@pytest.mark.parametrize("after", ["delete", "delete, one by one", "archive", "trash"])
+async def test_where_the_archives_file_changes_with_the_originals_name_the_original_is_kept(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, after: str
+) -> None:
+    """Then both are one file, seen through two file systems; here its copy is given another time in that moment."""
+    world = await make_world("folder", users={"after": after.partition(",")[0]})
+    never_linked(monkeypatch)
+    if "," in after:
+        world.one_by_one(monkeypatch)
+    photo = await proved(world)
+    archived = world.archive_root / photo.archived_as
+
+    def seen(*_: Any) -> None:
+        os.utime(archived, (MTIME, MTIME))
+
+    for module in (hiding, removals):
+        hide = module.hide  # type: ignore[attr-defined]
+
+        def hidden_and_seen(*arguments: Any, hide: Any = hide) -> Any:
+            found = hide(*arguments)
+            seen()
+            return found
+
+        monkeypatch.setattr(module, "hide", hidden_and_seen)
+    world.runner.after = lambda argv: seen() if "files:delete" in argv else None
+    await world.pipeline.originals.round([photo])
+    assert (world.photo(photo).state, world.photo(photo).code) == (State.HELD, "archive.itself"), world.said()
+    assert {path: found for path, found in world.standing().items() if found} == {f"files/{PATH}": OLD}
+    assert list(world.archived().values()) == [OLD]
+
+
 @pytest.mark.parametrize("name", ["x" * 230, "x" * 251, "ä" * 125, "写" * 83])
 async def test_trash_finds_in_the_bin_what_has_a_long_name(cloud: World, name: str) -> None:
     path = f"{FOLDER}/{name}.jpg"
