@@ -70,6 +70,15 @@ async def test_a_photo_is_found_told_of_exported_and_put_back(house: House) -> N
     assert (status, refused["error"]["code"]) == (409, "photo.not_retriable")
 
 
+async def test_a_photo_without_a_small_picture_is_no_error(house: House) -> None:
+    """Browsers note each error in their console: a list of films would fill it."""
+    house.playground.upload(fixed()[0])
+    (row,) = await _done(house, 1)
+    (house.playground.archive / row["archived_as"]).write_bytes(b"no picture any more")
+    async with house.session.get(row["thumbnail"]) as answer:
+        assert (answer.status, await answer.read()) == (204, b"")
+
+
 async def test_a_batch_is_put_back(house: House) -> None:
     house.playground.upload(fixed()[2])
     await _done(house, 2)

@@ -41,6 +41,12 @@ def test_names_are_unique_and_each_operation_says_what_it_is() -> None:
         assert {"400", "401", "403", "421", "429", "503"} <= one["responses"].keys()
 
 
+def test_where_there_may_be_nothing_to_give_the_document_says_so() -> None:
+    answers = DOCUMENT["paths"]["/api/v1/photos/{id}/thumbnail"]["get"]["responses"]
+    assert answers["204"] == {"description": "There is none to be had."}
+    assert set(answers["200"]["content"]) == {"image/jpeg", "image/png", "image/webp", "image/gif"}
+
+
 def test_all_that_is_served_is_described_and_the_other_way_round(tmp_path: Path) -> None:
     served = {
         (route.method.lower(), "/api/v1" + str(resource.canonical).removeprefix("/api/v1"))

@@ -194,7 +194,8 @@ def _responses(one: Operation) -> dict[str, Any]:
     if one.body is not None:
         numbers |= set(_WITH_BODY)
     errors = {str(number): {"$ref": f"#/components/responses/{_ERRORS[number][0]}"} for number in sorted(numbers)}
-    return {str(one.status): good, **errors}
+    empty = {"204": {"description": one.empty}} if one.empty else {}
+    return {str(one.status): good, **empty, **errors}
 
 
 def _error(words: str, number: int) -> dict[str, Any]:

@@ -89,6 +89,8 @@ class Operation:
     """``None`` for what is served elsewhere and only described here."""
     answer: type[BaseModel] | None = None
     status: int = 200
+    empty: str = ""
+    """What an answer without a body (204) means, where there may be one instead."""
     gives: tuple[str, ...] = (JSON,)
     query: type[BaseModel] | None = None
     body: type[BaseModel] | None = None

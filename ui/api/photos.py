@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from aiohttp import web
 
-from daemon.errors import NeedsPerson
 from daemon.service.filters import Filters
 from ui.api.operations import Operation
 from ui.api.shapes.common import RunAnswer
@@ -48,7 +47,7 @@ async def _restore(call: Call) -> Any:
 async def _thumbnail(call: Call) -> Any:
     found = await call.service.photos.thumbnail(call.number)
     if found is None or found[1] not in PICTURES:
-        raise NeedsPerson("thumbnail.unknown", "there is no small picture of this photo to be had")
+        return None  # no error: browsers would fill their console with those of a whole list
     content, kind = found
     headers = {"Content-Type": kind, "Cache-Control": "private, max-age=86400"}
     return web.Response(body=content, headers=headers)
@@ -86,7 +85,15 @@ OPERATIONS = (
         gives=("text/csv", "text/plain"),
     ),
     Operation("GET", "/photos/{id}", "read", "One photo with its whole way.", _get, PhotoAnswer),
-    Operation("GET", "/photos/{id}/thumbnail", "control", "A small picture of it.", _thumbnail, gives=PICTURES),
+    Operation(
+        "GET",
+        "/photos/{id}/thumbnail",
+        "control",
+        "A small picture of it.",
+        _thumbnail,
+        gives=PICTURES,
+        empty="There is none to be had.",
+    ),
     Operation("POST", "/photos/{id}/retry", "control", "Let it go on.", _retry, PhotoRow, refuses=(409,), relay=True),
     Operation(
         "POST",
