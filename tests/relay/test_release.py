@@ -520,7 +520,7 @@ async def test_where_the_archives_file_changes_with_the_originals_name_the_origi
         os.utime(archived, (MTIME, MTIME))
 
     for module in (hiding, removals):
-        hide = module.hide  # type: ignore[attr-defined]
+        hide = module.hide
 
         def hidden_and_seen(*arguments: Any, hide: Any = hide) -> Any:
             found = hide(*arguments)
