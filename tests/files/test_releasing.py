@@ -4,12 +4,13 @@ import errno
 import os
 import subprocess
 from contextlib import suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from daemon.errors import NeedsPerson, RelayError, Transient
-from daemon.files import publishing, releasing
+from daemon.files import publishing, releasing, settling
 from daemon.files.names import hidden_name, name_of_hidden
 from daemon.files.opening import directory_below
 from daemon.files.releasing import hide, move_hidden_to, new_hidden_name, new_hidden_names, put_back, unlink_hidden
@@ -20,7 +21,6 @@ from tests.files.test_placing import without_renameat2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from pathlib import Path
 
 HIDDEN = hidden_name("x.jpg", "abcdefgh")
 EXAMINED, OTHER = b"the examined photo", b"a newer upload!!!!"
@@ -190,6 +190,15 @@ def test_a_write_through_an_open_descriptor_stops_the_deletion(photo: Path, dir_
     assert photo.read_bytes() == b"X" + EXAMINED[1:]
 
 
+def test_the_last_name_of_what_was_linked_is_not_deleted(photo: Path, dir_fd: int) -> None:
+    """The archive's name of it has gone: nobody else has these bytes."""
+    after = hide(dir_fd, "x.jpg", HIDDEN, fingerprint(photo))
+    with pytest.raises(Transient) as raised:
+        unlink_hidden(dir_fd, HIDDEN, after, linked=True)
+    assert raised.value.code == "file.changed"
+    assert contents(photo.parent) == {HIDDEN: EXAMINED}
+
+
 def test_put_back_numbers_and_never_replaces(photo: Path, dir_fd: int) -> None:
     for number in range(3):
         (photo.parent / HIDDEN).write_bytes(bytes([number]))
@@ -276,6 +285,39 @@ def test_killed_at_each_step_a_move_across_file_systems_ends_with_one_file(
     assert contents(there) == {"x.jpg": EXAMINED}
 
 
+def test_a_copy_that_an_earlier_run_has_made_is_synced_before_the_original_goes(
+    tmp_path: Path, mounted: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever was killed may not have come to it, and to its name."""
+    here, there = tmp_path, mounted("tmpfs") / tmp_path.name
+    there.mkdir()
+    for path in (here / HIDDEN, there / "x.jpg"):
+        path.write_bytes(EXAMINED)
+        os.utime(path, ns=(10**18, 10**18))
+    done = _noted(monkeypatch)
+    with directory_below(str(here), "") as dir_fd, directory_below(str(there), "") as to_fd:
+        assert move_hidden_to(dir_fd, HIDDEN, to_fd, "x.jpg", fingerprint(here / HIDDEN)) == "x.jpg"
+    assert done[: done.index(f"unlink {HIDDEN}")] == [f"sync {there / 'x.jpg'}", f"sync {there}"]
+
+
+def _noted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Note what is synced and unlinked, in its order."""
+    done: list[str] = []
+    fsync, unlink = os.fsync, os.unlink
+
+    def synced(fd: int) -> None:
+        done.append(f"sync {Path(f'/proc/self/fd/{fd}').readlink()}")
+        fsync(fd)
+
+    def unlinked(name: Any, **more: Any) -> None:
+        done.append(f"unlink {name}")
+        unlink(name, **more)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(os, "unlink", unlinked)
+    return done
+
+
 def test_two_mounts_of_one_folder_lose_nothing(tmp_path: Path) -> None:
     real, bound = tmp_path / "real", tmp_path / "bound"
     real.mkdir()
@@ -342,6 +384,23 @@ def test_settling_ends_a_link_without_its_unlink(photo: Path, dir_fd: int) -> No
         assert contents(photo.parent) == {}
         settled = settle_hidden(dir_fd, HIDDEN, "x.jpg", after, moved_to=(to_fd, "x.jpg"))
         assert (settled.where, settled.name) == (Where.MOVED, "x (2).jpg")
+
+
+def test_a_second_name_is_gone_for_good_when_that_is_told(
+    photo: Path, dir_fd: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    os.link("x.jpg", HIDDEN, src_dir_fd=dir_fd, dst_dir_fd=dir_fd)
+    done = _noted(monkeypatch)
+    assert settle_hidden(dir_fd, HIDDEN, "x.jpg", fingerprint(photo)).where is Where.NAME
+    assert done == [f"unlink {HIDDEN}", f"sync {photo.parent}"]
+
+
+def test_one_name_seen_twice_is_no_second_name(photo: Path) -> None:
+    """Some file systems tell one inode number for all, or show one folder twice: there nothing may be unlinked."""
+    status = photo.stat()
+    assert not settling._one_file(status, status)
+    (photo.parent / "second.jpg").hardlink_to(photo)
+    assert settling._one_file(photo.stat(), (photo.parent / "second.jpg").stat())
 
 
 def test_hidden_files_are_found_without_a_ledger(photo: Path, dir_fd: int) -> None:

@@ -12,6 +12,7 @@ from daemon.errors import NeedsPerson, Transient
 from daemon.ledger.model import Photo, State
 from daemon.relay import originals
 from daemon.relay.failures import MOST_BROUGHT
+from daemon.relay.photoprism_archive import UNSYNCED
 from tests.relay.world import FOLDER, World, shot
 
 if TYPE_CHECKING:
@@ -224,6 +225,16 @@ async def test_without_originals_the_bytes_are_fetched_and_compared(unmounted: W
         await world.until(lambda: world.photo(photo).state is State.DONE)
     assert not kept(world, photo)
     assert [path for _, path in prism(world).calls if "/dl/" in path]
+
+
+async def test_without_originals_the_original_stays_until_the_copy_must_be_on_the_disk(unmounted: World) -> None:
+    photo = await upload(unmounted)
+    async with unmounted.running():
+        await unmounted.until(lambda: unmounted.photo(photo).state is State.ARCHIVED)
+    proved = unmounted.photo(photo)
+    assert proved.next_try is not None
+    assert proved.next_try - unmounted.clock.wall() >= UNSYNCED - 1
+    assert kept(unmounted, photo)
 
 
 async def test_without_originals_other_bytes_prove_nothing(unmounted: World) -> None:

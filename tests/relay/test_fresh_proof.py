@@ -73,6 +73,17 @@ async def test_new_folders_on_the_way_to_an_archived_file_are_synced_too(
         assert f"{tmp_path}{folder}" in synced
 
 
+async def test_an_archived_file_that_was_written_to_is_not_what_was_proved(make_world: MakeWorld) -> None:
+    world = await make_world("folder", **OFF, users={"after": "keep"})
+    photos = await world.deliver("alice", {f"{FOLDER}/IMG_{number}.jpg": shot(number) for number in range(3)})
+    await world.relay()
+    here = [world.photo(photo) for photo in photos]
+    changed, gone, same = here
+    (world.archive_root / changed.archived_as).write_bytes(shot(1))
+    (world.archive_root / gone.archived_as).unlink()
+    assert originals.untouched(str(world.archive_root), here) == {same.id}
+
+
 async def test_an_archive_that_is_suddenly_empty_is_not_written_to(make_world: MakeWorld) -> None:
     """Its disk is not mounted: what is put into the bare mount point would vanish below the disk."""
     world = await make_world("folder", **OFF)

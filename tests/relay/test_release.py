@@ -665,6 +665,21 @@ async def test_a_data_directory_that_is_not_mounted_is_no_removal(world: World) 
     assert world.standing() == {}
 
 
+async def test_an_original_that_goes_with_its_disk_was_not_taken_away_by_its_owner(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unmounted between the look at the data directory and the look at the original."""
+    photo = await proved(world)
+
+    def unmounted(*_: Any) -> None:
+        (world.data / ".ncdata").unlink()
+        (world.data / "alice").rename(world.root / "unplugged")
+
+    monkeypatch.setattr(world.release.hiding, "archived", lambda *_: unmounted())
+    waiting = await let_go(world, photo)
+    assert (waiting.state, waiting.code) == (State.WAITING, "nextcloud.mount_missing")
+
+
 @pytest.mark.parametrize("what", ["link", "folder", "fifo"])
 async def test_something_else_under_the_name_is_left_alone(world: World, what: str, tmp_path: Path) -> None:
     photo = await proved(world)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import shutil
+import stat
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -18,8 +20,6 @@ from tests.relay.world import FOLDER, MTIME, World, shot
 from tests.torture.disks import Disk
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -170,6 +170,31 @@ async def test_a_restore_that_is_killed_ends_as_an_undisturbed_one_or_as_if_it_h
         assert standing == {}
     assert await plain.restore.photo(photo.id) == PATH
     assert plain.standing() == {f"files/{PATH}": shot(1)}
+
+
+async def test_a_copy_is_told_of_when_a_power_cut_cannot_take_it_any_more(
+    plain: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its bytes and its private name: what the ledger tells as restored is not brought once more."""
+    photo = await relayed(plain)
+    done: list[str] = []
+    fsync, advance = os.fsync, plain.ledger.photos.advance
+
+    def synced(fd: int) -> None:
+        done.append("the copy" if stat.S_ISREG(os.fstat(fd).st_mode) else str(Path(f"/proc/self/fd/{fd}").readlink()))
+        fsync(fd)
+
+    def advanced(*arguments: Any, **more: Any) -> Any:
+        done.append("told")
+        return advance(*arguments, **more)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(plain.ledger.photos, "advance", advanced)
+    assert await plain.restore.photo(photo.id) == PATH
+    folder = str(plain.path("alice", FOLDER))
+    before = done[: done.index("told")]
+    assert "the copy" in before
+    assert folder in before[before.index("the copy") :]
 
 
 async def test_a_link_in_the_way_is_not_followed(plain: World) -> None:
