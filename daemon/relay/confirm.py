@@ -191,7 +191,13 @@ class Confirm:
 
     def _not_proved(self, group: Sequence[Photo], findings: dict[int, Finding], worst: Verdict, now: float) -> None:
         culprit = next(photo for photo in group if findings[photo.id].verdict is worst)
-        error = _trouble(culprit, findings[culprit.id], worst, tries=max(photo.imports for photo in group))
+        tries = max(photo.imports for photo in group)
+        error = _trouble(culprit, findings[culprit.id], worst, tries=tries)
+        broken = [(photo, found) for photo in group if (found := findings[photo.id]).verdict is Verdict.BROKEN]
+        halves = [(photo, found.path) for photo, found in broken if found.halves]
+        if worst is Verdict.BROKEN and halves and tries >= MOST_IMPORTS:
+            # Not at the first time: PhotoPrism may still be copying. All at once, or each would take another round.
+            error = refuses_copies(halves)
         if worst is Verdict.BROKEN:
             for photo in group:
                 self._archive.give_up(photo)
@@ -229,9 +235,6 @@ def _trouble(photo: Photo, finding: Finding, verdict: Verdict, *, tries: int) ->
             f" to index that folder; the original is kept{_told(finding)}",
             hint="look at PhotoPrism's log for that file: it may be damaged, too large or of a kind it cannot read",
         )
-    if verdict is Verdict.BROKEN and finding.halves and tries >= MOST_IMPORTS:
-        # Not at the first time: PhotoPrism may still be copying.
-        return refuses_copies(photo, finding.path)
     if verdict is Verdict.BROKEN:
         return Transient(
             "archive.broken",

@@ -22,7 +22,7 @@ from daemon.files.opening import directory_below, file_below, look
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from daemon.issues import Issues
     from daemon.ledger.ledger import Ledger
@@ -84,14 +84,17 @@ def _is_part(part: int, size: int, whole: int, most: int) -> bool:
     return not same
 
 
-def refuses_copies(photo: Photo, half: str) -> NeedsPerson:
-    """Give the error for a photo of which PhotoPrism has half a copy, and throws away each whole one."""
+def refuses_copies(halves: Sequence[tuple[Photo, str]]) -> NeedsPerson:
+    """Give the error for a group of which PhotoPrism has half copies, and throws each whole one away: all of them."""
+    which = ", and ".join(
+        f"{shown(half)} is a half copy of {shown(photo.name)} of {photo.user}" for photo, half in halves
+    )
+    names = " and ".join(shown(half) for _, half in halves)
     return NeedsPerson(
         CODE,
-        f"PhotoPrism's {shown(half)} is a half copy of {shown(photo.name)} of {photo.user}, as a power cut or a"
-        " failing disk leaves it; PhotoPrism takes it for the photo and throws each whole one away; the original is"
-        " kept",
-        hint=f"delete the file {shown(half)} in PhotoPrism's originals, then press Try again or run a sweep",
+        f"PhotoPrism's {which}, as a power cut or a failing disk leaves it; PhotoPrism takes it for the photo and"
+        " throws each whole one away; the original is kept",
+        hint=f"delete {names} in PhotoPrism's originals, then press Try again or run a sweep",
     )
 
 

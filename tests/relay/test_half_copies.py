@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from daemon.demo.samples import live_pair
 from daemon.ledger.model import State
 from daemon.relay.half_copies import beside, is_half
 from daemon.service.again import try_again
-from tests.relay.world import FOLDER, World, shot
+from tests.relay.world import FOLDER, TAKEN, World, shot
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -126,3 +127,22 @@ async def test_where_photoprism_takes_it_for_the_photo_the_owner_hears_which_fil
     await world.relay()
     assert world.photo(photo).state is State.DONE, world.said()
     assert list(world.archived().values()) == [shot(1)]
+
+
+async def test_where_both_halves_of_a_live_photo_are_half_copies_both_are_named_at_once(make_world: MakeWorld) -> None:
+    world = await make_world("photoprism", **OFF)
+    pair = dict(zip((f"{FOLDER}/IMG_2.HEIC", f"{FOLDER}/IMG_2.MOV"), live_pair(TAKEN, 3, 9000), strict=True))
+    photos = await world.deliver("alice", pair)
+    await world.relay()
+    halves = [world.photo(photo).archived_as for photo in photos]
+    for half in halves:
+        (world.archive_root / half).write_bytes((world.archive_root / half).read_bytes()[:300])
+        os.truncate(world.archive_root / half, len(pair[f"{FOLDER}/IMG_2.{half.rpartition('.')[2].upper()}"]))
+    again = await world.deliver("bob", pair)
+    await world.relay()
+    await world.later(301)
+    await world.relay()
+    for photo in again:
+        held = world.photo(photo)
+        assert (held.state, held.code) == (State.HELD, "archive.half_copy"), world.said()
+        assert all(f"{half} is a half copy of IMG_2." in held.message and half in held.hint for half in halves)
