@@ -97,3 +97,18 @@ def test_a_wrong_token_is_mended_from_nothing_but_the_page(visit: Callable[..., 
     expect(page.find("recent-photo", has_text="stuck.jpg")).to_be_visible(timeout=60_000)
     expect(page.page.locator("[data-pip=errors]")).to_be_hidden()
     expect(page.find("headline")).to_have_text("All is well")
+
+
+def test_a_quiet_line_pushes_no_error_away(visit: Callable[..., Visit]) -> None:
+    """On a phone one message has room; what went wrong is not gone before anybody has read it."""
+    page = visit(viewport=PHONE)
+    page.live()
+    page.page.evaluate(
+        """async () => {
+          const { showError, toast } = await import("/static/js/popups.js");
+          showError(Object.assign(new Error("The disk is full."), { code: "disk.full" }));
+          toast("Saved.");
+        }"""
+    )
+    expect(page.find("toast")).to_have_text("Saved.")
+    expect(page.find("popup")).to_contain_text("The disk is full.")

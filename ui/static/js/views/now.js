@@ -39,7 +39,7 @@ function headline(store) {
   const title = h("h1", { tabindex: "-1", "data-test": "headline" }, "Looking…");
   const more = h("p", null);
   const actions = h("div", { class: "actions" });
-  const runs = h("div", { class: "stack", "data-test": "runs" });
+  const runs = h("div", { class: "stack runs", "data-test": "runs" });
   const pause = button("Pause", async () => {
     const { paused } = await post(store.state?.paused ? "/resume" : "/pause");
     toast(paused ? "Paused. What is under way is finished; nothing new is begun." : "Going on.");
@@ -88,7 +88,7 @@ function verdict(state) {
 
 async function begin(parent, path, body, words) {
   const { run } = await post(path, body);
-  const result = h("div");
+  const result = h("div", { class: "run-result" });
   const { element, done } = follow(run);
   const box = panel(words, { name: `run-${run.kind}`, aside: button("Close", () => box.remove(), { kind: "small quiet" }) }, element, result);
   parent.prepend(box);
