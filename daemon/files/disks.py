@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import lru_cache
 from pathlib import Path
 
 _MOST = 4
@@ -15,7 +16,17 @@ def streams(path: str, sys: str = "/sys", mounts: str = "/proc/self/mountinfo") 
 
     Four at most. A disk whose kind cannot be told counts as one without heads. Blocking.
     """
-    return 1 if spins(path, sys, mounts) else max(1, min(_MOST, os.cpu_count() or 1))
+    try:
+        device = os.stat(path).st_dev
+    except OSError:
+        device = 0
+    return 1 if _spins_on(device, path, sys, mounts) else max(1, min(_MOST, os.cpu_count() or 1))
+
+
+@lru_cache(32)
+def _spins_on(_device: int, path: str, sys: str, mounts: str) -> bool | None:
+    """Ask once of each folder, as long as the same device is there: each step of each batch wants to know."""
+    return spins(path, sys, mounts)
 
 
 def spins(path: str, sys: str = "/sys", mounts: str = "/proc/self/mountinfo") -> bool | None:

@@ -19,7 +19,7 @@ _COUNT = "SELECT COUNT(*) FROM photos WHERE state = ?"
 
 
 _AT_A_TIME = 500
-_WAITING = "SELECT id, user, COALESCE(group_id, id), found_at FROM photos"
+_WAITING = "SELECT id, user, COALESCE(group_id, id), found_at, size FROM photos"
 
 
 class Waiting(NamedTuple):
@@ -29,6 +29,7 @@ class Waiting(NamedTuple):
     user: str
     group: int
     found_at: float
+    size: int
 
 
 class Photos(PhotoMoves):
@@ -120,18 +121,15 @@ class Photos(PhotoMoves):
             found += [Waiting(*row) for row in newest[::-1]]
         return found
 
-    def settled_of(self, groups: Iterable[int]) -> list[list[Photo]]:
+    def settled_of(self, groups: Iterable[int]) -> list[list[Waiting]]:
         """Give the settled members of groups (as ``Waiting`` names them) that are in no batch, group by group."""
         wanted = list(groups)
-        found: dict[int, list[Photo]] = {}
-        for part in parts(wanted):
-            sql = (
-                f"{rows.PHOTOS} WHERE group_id IN ({marks(part)}) AND +state = 'settled'"
-                " AND +batch_id IS NULL ORDER BY id"
-            )
-            for photo in rows.photos(self._store.rows(sql, part)):
-                found.setdefault(photo.group_id or photo.id, []).append(photo)
-        found |= {photo.id: [photo] for photo in self.get_each(one for one in wanted if one not in found)}
+        found: dict[int, list[Waiting]] = {}
+        for column in ("group_id", "id"):
+            for part in parts([one for one in wanted if one not in found]):
+                sql = f"{_WAITING} WHERE {column} IN ({marks(part)}) AND +state = 'settled' AND +batch_id IS NULL"
+                for photo in map(Waiting._make, self._store.rows(f"{sql} ORDER BY id", part)):
+                    found.setdefault(photo.group, []).append(photo)
         return [found[one] for one in wanted if one in found]
 
     def of_batch(self, batch_id: int, *states: State) -> list[Photo]:

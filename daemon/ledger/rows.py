@@ -39,6 +39,8 @@ PHOTOS: Final = f"SELECT {', '.join(_PHOTO)} FROM photos"  # noqa: S608  names o
 name, and nobody here reads a photo's long way.
 """
 _STATES = {state.value: state for state in State}
+_new = tuple.__new__
+"""Makes a named tuple as its class does, at a third of the cost; the order of its values is the reader's business."""
 
 
 def photo(row: sqlite3.Row) -> Photo:
@@ -50,16 +52,16 @@ def photos(rows: Sequence[sqlite3.Row]) -> list[Photo]:
     """Give the photos of rows that :data:`PHOTOS` has asked for."""
     # fmt: off
     return [
-        Photo(
+        _new(Photo, (
             identity, user, text(folder), text(path), role, group_id, _STATES[state],
             _STATES.get(resume),
-            Fingerprint(inode, size, mtime_ns, ctime_ns), blake3, sha1, kind, content_id, batch_id, text(place),
+            _new(Fingerprint, (inode, size, mtime_ns, ctime_ns)), blake3, sha1, kind, content_id, batch_id, text(place),
             duplicate_of, text(archived_as),
             None if archive_inode is None
-            else Fingerprint(archive_inode, archive_size, archive_mtime_ns, archive_ctime_ns),
+            else _new(Fingerprint, (archive_inode, archive_size, archive_mtime_ns, archive_ctime_ns)),
             taken, taken_from, after, text(hidden), imports, indexings,
             attempts, next_try, since, code, message, hint, found_at, ended_at, proved_at,
-        )
+        ))
         for (
             identity, user, folder, path, role, group_id, state, resume, inode, size, mtime_ns, ctime_ns,
             blake3, sha1, kind, content_id, batch_id, place, duplicate_of, archived_as, archive_inode,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from daemon.text import count_in_words
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -61,10 +63,8 @@ def main_of(group: Iterable[Photo]) -> Photo | None:
     return next((photo for photo in group if photo.role == "main"), None)
 
 
-def described(photos: list[Photo]) -> str:
-    """Give a few words on photos for a message: ``14 photos of alice and bob``."""
-    users = sorted({photo.user for photo in photos})
-    noun = "photo" if len(photos) == 1 else "photos"
-    if len(users) > 3:
-        return f"{len(photos)} {noun} of {len(users)} users"
-    return f"{len(photos)} {noun} of {' and '.join(users)}"
+def described(owners: Sequence[str]) -> str:
+    """Give a few words on photos, by the user of each, for a message: ``14 photos of alice and bob``."""
+    users = sorted(set(owners))
+    count = count_in_words(len(owners), "photo")
+    return f"{count} of {len(users)} users" if len(users) > 3 else f"{count} of {' and '.join(users)}"

@@ -309,7 +309,7 @@ class Examine:
                     rows.pop(photo.id, None)
                 left.append([])
             self._ledger.photos.put_each(rows)
-        return [[photo._replace(**rows.get(photo.id, {})) for photo in group] for group in left]
+        return [[photo._replace(**rows[photo.id]) if photo.id in rows else photo for photo in group] for group in left]
 
     def _stands_beside(self, finding: Finding, group: list[Photo], found: dict[bytes, Finding | RelayError]) -> bool:
         """Tell whether a side file was found beside its own photo: a preset writes the same recipe for many."""

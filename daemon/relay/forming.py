@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from daemon.files.names import word
 from daemon.ledger.model import BatchState
-from daemon.relay.batch import described, size_of
+from daemon.relay.batch import described
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from daemon.clock import Clock
     from daemon.current import Current
     from daemon.ledger.ledger import Ledger
-    from daemon.ledger.model import Batch, Photo
+    from daemon.ledger.model import Batch
     from daemon.ledger.photos import Waiting
     from daemon.relay.archive import Archive
     from daemon.relay.slow import Slow
@@ -122,10 +122,10 @@ class Forming:
             return None
         # A group's members may lie far apart in a large folder's listing.
         groups = self._ledger.photos.settled_of(dict.fromkeys(one.group for one in self._still_included(waiting)))
-        taken: list[Photo] = []
+        taken: list[Waiting] = []
         size = 0
         for group in groups:
-            size += size_of(group)
+            size += sum(one.size for one in group)
             if taken and (len(taken) + len(group) > limit or size > self._archive.most_bytes):
                 break
             taken += group
@@ -133,7 +133,7 @@ class Forming:
             return None
         batch = self._ledger.batches.open(word(14), self._clock.wall())
         self._ledger.photos.put_each({photo.id: {"batch_id": batch.id} for photo in taken})
-        log.info("batch %s: %s", batch.name, described(taken), extra={"batch": batch.name})
+        log.info("batch %s: %s", batch.name, described([one.user for one in taken]), extra={"batch": batch.name})
         return batch
 
     def _still_included(self, waiting: list[Waiting]) -> list[Waiting]:

@@ -108,11 +108,12 @@ class Importing:
     async def _prove_all(self, batch: Batch) -> None:
         settings = self._current.settings
         imported = await self._members(batch, State.IMPORTED)
+        waits = {user: settings.users.rules_for(user).release_after for user in {photo.user for photo in imported}}
         self._under_way.begin(batch.id, "confirm", imported)
         for chunk in chunks_of_groups(groups_of(imported)):
             errors = await self._confirm.groups(
                 chunk,
-                release_after=lambda user: settings.users.rules_for(user).release_after,
+                release_after=waits.__getitem__,
                 album_user=settings.nextcloud.album.seen_by,
                 album=bool(settings.nextcloud.album.folder) and settings.nextcloud.occ.via != "off",
             )

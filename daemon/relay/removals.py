@@ -85,13 +85,12 @@ class Removals:
 
     def _that_go(self, photos: Sequence[Photo]) -> list[Photo]:
         users = self._current.settings.users
-        simple = [
-            photo
-            for photo in photos
-            if not photo.hidden
-            and users.decision(photo.user) == "include"
-            and users.rules_for(photo.user).after == "delete"
-        ]
+        deleted = {
+            user
+            for user in {photo.user for photo in photos}
+            if users.decision(user) == "include" and users.rules_for(user).after == "delete"
+        }
+        simple = [photo for photo in photos if not photo.hidden and photo.user in deleted]
         untouched = self.archive.untouched(simple)
         stay = self._ledger.photos.put_back(photo.blake3 for photo in simple if photo.blake3)
         return [
