@@ -209,7 +209,7 @@ class Confirm:
 
 def _worst(findings: dict[int, Finding]) -> Verdict:
     """Give the verdict that decides for a whole group."""
-    return next(verdict for verdict in _WORST_FIRST if any(found.verdict is verdict for found in findings.values()))
+    return min((found.verdict for found in findings.values()), key=_WORST_FIRST.index)
 
 
 def _trouble(photo: Photo, finding: Finding, verdict: Verdict, *, tries: int) -> RelayError:

@@ -265,7 +265,8 @@ class Examine:
         self, groups: list[list[Photo]], brought: dict[bytes, int], found: dict[bytes, Finding | RelayError]
     ) -> list[list[Photo]]:
         """Write down what is a duplicate of what, and hold what is hidden in the archive; give those that go on."""
-        contents = self._ledger.contents.find_each(found)
+        there = [key for key, one in found.items() if not isinstance(one, RelayError) and one.verdict is Verdict.PROVED]
+        contents = self._ledger.contents.find_each(there)
         left: list[list[Photo]] = []
         with self._ledger.write():
             rows: dict[int, dict[str, Any]] = {}
