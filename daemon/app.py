@@ -39,6 +39,7 @@ from daemon.relay.pipeline import Pipeline
 from daemon.relay.refresh import Refresh
 from daemon.relay.release import Release
 from daemon.relay.restore import Restore
+from daemon.relay.slow import Slow
 from daemon.relay.stalled import Stalled
 from daemon.relay.under_way import UnderWay
 from daemon.service import Service
@@ -95,8 +96,9 @@ class App:
         self.occ = make_occ(settings.nextcloud.occ, clock, self.engine)
         self.prism: PhotoPrism | None = None
         self.under_way = UnderWay(clock)
+        self.slow = Slow()
         self.archive = self._archive(settings)
-        self.examine = Examine(ledger, current, self.archive, clock, self.under_way)
+        self.examine = Examine(ledger, current, self.archive, clock, self.under_way, self.slow)
         self.restore = Restore(ledger, current, self.archive, clock)
         self.refresh = Refresh(ledger, current, self.archive, self.occ, self.issues, clock)
         self.homekeeper = Homekeeper(ledger, current, self.issues, self.bus, clock)
@@ -153,11 +155,11 @@ class App:
 
     def _archive(self, settings: Settings) -> Archive:
         if settings.archive.via == "folder":
-            return FolderArchive(self.current, self.ledger, self.under_way)
+            return FolderArchive(self.current, self.ledger, self.under_way, self.slow)
         token = settings.photoprism.token.get_secret_value()
         self.prism = PhotoPrism(settings.photoprism.url, token, clock=self.clock)
         self.listener = Progress(settings.photoprism.url, token, clock=self.clock)
-        return PhotoPrismArchive(self.prism, self.listener, self.current, self.ledger, self.under_way)
+        return PhotoPrismArchive(self.prism, self.listener, self.current, self.ledger, self.under_way, self.slow)
 
     # -- running ------------------------------------------------------------------------------------------------
 

@@ -174,13 +174,13 @@ class Photos(PhotoMoves):
         )
         return rows.photos(found)
 
-    def releasable(self, now: float, limit: int) -> list[Photo]:
-        """Give proved photos whose original may be let go now, oldest first."""
+    def releasable(self, now: float, limit: int, *, without: Sequence[str] = ()) -> list[Photo]:
+        """Give proved photos whose original may be let go now, oldest first; none of some users."""
         found = self._store.rows(
             # One that need not wait after its proof does not wait for a clock that was set back either.
             f"{rows.PHOTOS} WHERE state = 'archived' AND (COALESCE(next_try, 0) <= ? OR"
-            " (next_try > ? AND next_try <= proved_at)) ORDER BY id LIMIT ?",
-            (now, now + BEYOND, limit),
+            f" (next_try > ? AND next_try <= proved_at)) AND +user NOT IN ({marks(without)}) ORDER BY id LIMIT ?",
+            (now, now + BEYOND, *without, limit),
         )
         return rows.photos(found)
 
@@ -192,11 +192,12 @@ class Photos(PhotoMoves):
         )
         return row[0] if row else None
 
-    def next_release(self) -> float | None:
-        """Give when the next original may be let go, or is tried again, or ``None``."""
+    def next_release(self, *, without: Sequence[str] = ()) -> float | None:
+        """Give when the next original may be let go, or is tried again, or ``None``; none of some users."""
         row = self._store.row(
-            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('archived', 'waiting')"
-            " AND (state = 'archived' OR resume = 'archived')"
+            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('archived', 'waiting')"  # noqa: S608
+            f" AND (state = 'archived' OR resume = 'archived') AND +user NOT IN ({marks(without)})",
+            tuple(without),
         )
         return row[0] if row else None
 

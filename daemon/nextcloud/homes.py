@@ -9,10 +9,13 @@ from __future__ import annotations
 import os
 import stat
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from daemon.errors import NeedsPerson, Transient
 from daemon.text import shown
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MARKERS: Final = (".ncdata", ".ocdata")
 """Nextcloud's proof that this is its data directory; the second is that of versions before 30."""
@@ -111,18 +114,18 @@ def is_home_name(name: str) -> bool:
     return name.isprintable() and "/" not in name
 
 
-def list_homes(root: str) -> list[str]:
-    """List the user ids that have a home in the data directory, sorted.
+def list_homes(root: str, passes_over: Callable[[str], bool] = lambda _: False) -> list[str]:
+    """List the user ids that have a home in the data directory, sorted; some may be passed over.
 
     Raises:
         Transient: ``nextcloud.mount_missing``.
         NeedsPerson: ``nextcloud.no_access``.
 
     """
-    return list(survey(root).users)
+    return list(survey(root, passes_over).users)
 
 
-def survey(root: str) -> Homes:
+def survey(root: str, passes_over: Callable[[str], bool] = lambda _: False) -> Homes:
     """List the homes, and which directories may not be looked into.
 
     A home is a real directory with a real directory ``files``; links are not followed, since Nextcloud's own local
@@ -140,6 +143,8 @@ def survey(root: str) -> Homes:
         with os.scandir(root) as entries:
             for entry in entries:
                 if not is_home_name(entry.name) or not entry.is_dir(follow_symlinks=False):
+                    continue
+                if passes_over(entry.name):
                     continue
                 try:
                     info = os.lstat(os.path.join(root, entry.name, FILES))

@@ -73,6 +73,17 @@ def unless_halted(each_block: Callable[[int], None]) -> Callable[[int], None]:
     return block
 
 
+def stay() -> None:
+    """Have the item in hand not be left from here on, for deeds that nobody may do later; raises `Halted` if it was."""
+    hand: _Hand | None = getattr(_mine, "hand", None)
+    if hand is None:
+        return
+    with hand.lock:
+        if hand.left:
+            raise Halted
+        hand.stays = True
+
+
 def rest() -> None:
     """Sleep for a moment in the middle of an item; raises `Halted` where the program is to end."""
     halt: threading.Event = getattr(_mine, "halt", None) or threading.Event()
@@ -97,8 +108,9 @@ async def abreast(
     it returns as soon as each thread has noticed: at the next item, or the next block of a file (``unless_halted``).
 
     A disk may never answer. ``leave`` is asked, with an item and the seconds since its last block, whether it is to be
-    left in its thread, which takes up no other then; what it gives is the item's outcome. ``at_end`` is called when the
-    last thread has ended: before this returns, or much later.
+    left in its thread, which takes up no other then; what it gives is the item's outcome. Work that does more than
+    read says from where on that may not be (``stay``). ``at_end`` is called when the last thread has ended: before
+    this returns, or much later.
     """
     if not items:
         at_end()
@@ -163,7 +175,9 @@ class _Hand:
     number: int
     thread: int
     heard: float
+    lock: threading.Lock
     left: bool = False
+    stays: bool = False
 
 
 class _Run(Generic[T, R]):
@@ -227,11 +241,11 @@ class _Run(Generic[T, R]):
         with self._lock:
             hands = [hand for hand in self._hands if not PACE.is_waiting(hand.thread)]
         for hand in hands:
-            why = leave(self._items[hand.number], now - hand.heard)
-            if why is None:
-                continue
             with self._lock:
-                if hand not in self._hands:
+                if hand not in self._hands or hand.stays:
+                    continue
+                why = leave(self._items[hand.number], now - hand.heard)
+                if why is None:
                     continue
                 hand.left = True
                 self._hands.discard(hand)
@@ -267,7 +281,7 @@ class _Run(Generic[T, R]):
                     number = next(self._numbers, None)
                     if number is None:
                         break
-                    hand = _Hand(number, threading.get_ident(), time.monotonic())
+                    hand = _Hand(number, threading.get_ident(), time.monotonic(), self._lock)
                     self._hands.add(hand)
                 left = self._one(hand)
                 if left:

@@ -54,7 +54,14 @@ class Finding:
 
 
 _ONE_FILE = frozenset(
-    {"disk.permission", "disk.error", "file.busy", "photoprism.download_failed", "photoprism.download_cut"}
+    {
+        "disk.permission",
+        "disk.error",
+        "disk.unanswered",
+        "file.busy",
+        "photoprism.download_failed",
+        "photoprism.download_cut",
+    }
 )
 
 

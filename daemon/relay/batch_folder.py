@@ -2,16 +2,18 @@
 
 ``import/.photon-relay-<batch>/`` is invisible to PhotoPrism, which enters no hidden folder (a hidden *file* it would
 delete at the end of an import: its ``pkg/fs/ignore.go``, ``internal/photoprism/import.go``). When all is on the disk,
-a rename to ``import/<batch>/`` publishes it at once. All functions block.
+a rename to ``import/<batch>/`` publishes it at once. All functions but ``fill`` block.
 """
 
 from __future__ import annotations
 
 import os
 import stat
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
+from functools import partial
 from typing import TYPE_CHECKING
+
+import anyio.to_thread
 
 from daemon.errors import Refused, RelayError
 from daemon.files.faults import told
@@ -19,13 +21,16 @@ from daemon.files.opening import directory_below, file_below, look
 from daemon.files.placing import copy_into
 from daemon.files.publishing import made_dirs, make_dirs, publish, sync_dir
 from daemon.files.syncing import sync_disks, whole_disks
+from daemon.relay.abreast import abreast, stay, unless_halted
+from daemon.relay.batch import size_of
 from daemon.relay.presence import really
-from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
     from daemon.ledger.model import Photo
+    from daemon.relay.slow import Slow
+    from daemon.relay.under_way import UnderWay
 
 HIDDEN = ".photon-relay-"
 
@@ -40,76 +45,113 @@ def is_visible(import_root: str, batch: str) -> bool:
     return found is not None and stat.S_ISDIR(found.st_mode)
 
 
-def fill(
+async def fill(
     import_root: str,
     batch: str,
     data: str,
     groups: Sequence[Sequence[Photo]],
     places: dict[int, tuple[str, str]],
     extras: Callable[[int, Sequence[Photo]], RelayError | None],
+    *,
     workers: int,
-    under_way: UnderWay | None = None,
+    under_way: UnderWay,
+    slow: Slow,
+    patient: bool,
 ) -> dict[int, RelayError]:
     """Copy the groups into the hidden folder of a batch; give what went wrong with single photos, by photo id.
 
-    A group of which one member cannot be copied is taken out again as a whole. ``extras(folder_fd, group)`` may add
-    further files to a group's subfolder, all or none, and gives what went wrong with them. Raises what concerns the
-    disk and not a file (``disk.*``).
+    A group of which one member cannot be copied is taken out again as a whole, and one whose disk does not answer is
+    left (``patient``: later). ``extras(folder_fd, group)`` may add further files to a group's subfolder, all or none,
+    and gives what went wrong with them. Raises what concerns the disk and not a file (``disk.*``).
     """
-    # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
-    sweep(import_root, HIDDEN + batch, durably=False)
-    under_way = under_way or UnderWay()
-    trouble: dict[int, RelayError] = {}
-    with made_dirs(import_root, HIDDEN + batch, durably=False) as root:
-        subfolders = sorted({places[photo.id][0] for group in groups for photo in group})
-        for subfolder in subfolders:
-            make_dirs(root, subfolder, durably=False)
-        # One call for the disk where many files were written; else each is synced by itself.
-        at_once = whole_disks([root], len(places))
+    subfolders = sorted({places[photo.id][0] for group in groups for photo in group})
+    with ExitStack() as stack:
+        root, at_once = await anyio.to_thread.run_sync(_make, stack, import_root, batch, subfolders, len(places))
+        copy = partial(_copy_group, root, data, places, extras, slow=slow, patient=patient, sync=not at_once)
 
         def one(group: Sequence[Photo]) -> dict[int, RelayError]:
-            found = _copy_group(root, data, group, places, extras, under_way, sync=not at_once)
+            found = copy(under_way, group)
             under_way.done(*group)
             return found
 
         try:
-            with ThreadPoolExecutor(max(1, workers), "place") as pool:
-                # A lone photo is not worth a thread.
-                for found in pool.map(one, groups) if len(groups) > 1 else map(one, groups):
-                    trouble |= found
-        except BaseException:
+            found = await abreast(
+                one,
+                groups,
+                max(1, workers),
+                size=sum(map(size_of, groups)),
+                of_all=_concerns_all,
+                leave=lambda group, silent: slow.not_opened(group[0], silent, patient=patient),
+            )
+            trouble: dict[int, RelayError] = {}
+            for group, outcome in zip(groups, found, strict=True):
+                if isinstance(outcome, RelayError):
+                    trouble[group[0].id] = outcome
+                elif isinstance(outcome, Exception):
+                    raise outcome
+                else:
+                    trouble |= outcome
+        except (RelayError, OSError):
             # What was copied so far would only keep a full disk full; the next try begins anew in any case.
             with suppress(RelayError, OSError):
-                sweep(import_root, HIDDEN + batch)
+                await anyio.to_thread.run_sync(sweep, import_root, HIDDEN + batch)
             raise
-        # Power cut here: hidden, and perhaps not whole; nothing of it has a name that anybody reads.
-        if at_once:
-            sync_disks([root])
-        else:
-            for subfolder in subfolders:
-                with directory_below(root, subfolder) as folder:
-                    sync_dir(folder)
-            sync_dir(root)
+        await anyio.to_thread.run_sync(_sync, root, subfolders, at_once)
     return trouble
+
+
+def _make(stack: ExitStack, import_root: str, batch: str, subfolders: list[str], count: int) -> tuple[int, bool]:
+    """Make the hidden folder with what is in it; give it, open, and whether one call will sync its disk."""
+    # Power cut here, anywhere until the rename: a hidden folder that a new run sweeps; the users' files are only read.
+    sweep(import_root, HIDDEN + batch, durably=False)
+    root = stack.enter_context(made_dirs(import_root, HIDDEN + batch, durably=False))
+    for subfolder in subfolders:
+        make_dirs(root, subfolder, durably=False)
+    # One call for the disk where many files were written; else each is synced by itself.
+    return root, whole_disks([root], count)
+
+
+def _sync(root: int, subfolders: list[str], at_once: bool) -> None:
+    # Power cut here: hidden, and perhaps not whole; nothing of it has a name that anybody reads.
+    if at_once:
+        sync_disks([root])
+        return
+    for subfolder in subfolders:
+        with directory_below(root, subfolder) as folder:
+            sync_dir(folder)
+    sync_dir(root)
 
 
 def _copy_group(
     root: int,
     data: str,
-    group: Sequence[Photo],
     places: dict[int, tuple[str, str]],
     extras: Callable[[int, Sequence[Photo]], RelayError | None],
     under_way: UnderWay,
+    group: Sequence[Photo],
     *,
+    slow: Slow,
+    patient: bool,
     sync: bool,
 ) -> dict[int, RelayError]:
     made: list[str] = []
     subfolder = places[group[0].id][0]
-    with directory_below(root, subfolder) as folder:
-        for photo in group:
+    with ExitStack() as stack:
+        sources = []
+        with slow.opening(group[0], patient=patient):
+            for photo in group:
+                try:
+                    with really(data):
+                        sources.append(stack.enter_context(file_below(data, f"{photo.user}/files/{photo.path}")))
+                except RelayError as error:
+                    return _trouble(photo, error)
+            # A disk that does not answer is left before this; nothing is made after that.
+            stay()
+        folder = stack.enter_context(directory_below(root, subfolder))
+        for photo, source in zip(group, sources, strict=True):
             name = places[photo.id][1]
             try:
-                with really(data), file_below(data, f"{photo.user}/files/{photo.path}") as source:
+                with really(data):
                     copy_into(
                         source.fd,
                         folder,
@@ -117,15 +159,14 @@ def _copy_group(
                         size=photo.fingerprint.size,
                         mtime_ns=photo.fingerprint.mtime_ns,
                         expected=photo.fingerprint,
-                        each_block=under_way.bytes_of(photo),
+                        each_block=unless_halted(under_way.bytes_of(photo)),
                         sync=sync,
                     )
                 made.append(name)
             except RelayError as error:
-                if error.code in _WHOLE:
-                    raise
+                found = _trouble(photo, error)
                 _take_out(folder, made)
-                return {photo.id: error}
+                return found
         fault = extras(folder, group)
         if fault is not None:
             _take_out(folder, made)
@@ -138,6 +179,16 @@ def _take_out(folder: int, names: Iterable[str]) -> None:
     for name in names:
         # Power cut here: hidden, and swept by a new run; the originals are only read.
         os.unlink(name, dir_fd=folder)
+
+
+def _trouble(photo: Photo, error: RelayError) -> dict[int, RelayError]:
+    if error.code in _WHOLE:
+        raise error
+    return {photo.id: error}
+
+
+def _concerns_all(error: Exception) -> bool:
+    return not isinstance(error, RelayError) or error.code in _WHOLE
 
 
 def show(import_root: str, batch: str) -> None:

@@ -66,7 +66,13 @@ class Examine:
     """The first step: settled files become examined ones, or are refused with a reason."""
 
     def __init__(
-        self, ledger: Ledger, current: Current, archive: Archive, clock: Clock, under_way: UnderWay | None = None
+        self,
+        ledger: Ledger,
+        current: Current,
+        archive: Archive,
+        clock: Clock,
+        under_way: UnderWay | None = None,
+        slow: Slow | None = None,
     ) -> None:
         self._ledger = ledger
         self._current = current
@@ -74,7 +80,7 @@ class Examine:
         self._clock = clock
         self._under_way = under_way or UnderWay(clock)
         self._exiftool = find_exiftool()
-        self.slow = Slow()
+        self.slow = slow or Slow()
         self._one_looks = anyio.Lock()
 
     async def groups(self, groups: Sequence[Sequence[Photo]], *, patient: bool = False) -> list[list[Photo]]:

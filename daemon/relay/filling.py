@@ -104,6 +104,10 @@ class Filling:
             changed = {one: now for one, now in told.items() if not isinstance(now, RelayError)}
         failed = [group for group in new if any(photo.id in trouble for photo in group)] if trouble else []
         for group in failed:
+            if not patient and any(error.code == "disk.unanswered" for error in _of(group, trouble)):
+                # Nobody waits for that disk here: they come with the next batch of its user's own.
+                await anyio.to_thread.run_sync(self._later, [group])
+                continue
             await anyio.to_thread.run_sync(self._not_placed, group, trouble)
             await self._failures.after(group)
         good = [photo for group in new if group not in failed for photo in _once(group)]
@@ -182,7 +186,7 @@ class Filling:
         """Take a group out of its batch because one of its files changed or went away meanwhile."""
         now = self._clock.wall()
         ids = [photo.id for photo in group]
-        passing = [error for one in ids if (error := trouble.get(one)) and not _settles_anew(error)]
+        passing = [error for error in _of(group, trouble) if not _settles_anew(error)]
         with self._ledger.write():
             self._ledger.photos.leave_batch(ids)
             if passing:
@@ -206,6 +210,11 @@ def _once(group: Sequence[Photo]) -> list[Photo]:
         return list(group)
     ids = {photo.id for photo in group}
     return [photo for photo in group if photo.duplicate_of not in ids]
+
+
+def _of(group: Sequence[Photo], trouble: dict[int, RelayError]) -> list[RelayError]:
+    """Give what went wrong with members of a group."""
+    return [trouble[photo.id] for photo in group if photo.id in trouble]
 
 
 def _settles_anew(error: RelayError) -> bool:

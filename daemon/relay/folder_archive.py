@@ -22,6 +22,7 @@ from daemon.relay.batch import chunks_of_groups, home_of, size_of
 from daemon.relay.folder_place import FolderPlace, drop
 from daemon.relay.folder_stock import FolderStock
 from daemon.relay.room import need_room
+from daemon.relay.slow import Slow
 from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
@@ -45,12 +46,15 @@ class FolderArchive:
     most = 256
     most_bytes = 512 << 20
 
-    def __init__(self, current: Current, ledger: Ledger, under_way: UnderWay | None = None) -> None:
+    def __init__(
+        self, current: Current, ledger: Ledger, under_way: UnderWay | None = None, slow: Slow | None = None
+    ) -> None:
         self._under_way = under_way or UnderWay()
+        slow = slow or Slow()
         self._current = current
         self._ledger = ledger
-        self._place = FolderPlace(current, ledger, self._under_way)
-        self._stock = FolderStock(current, ledger)
+        self._place = FolderPlace(current, ledger, self._under_way, slow)
+        self._stock = FolderStock(current, ledger, slow)
         self._seen: tuple[int, int] | None = None
         self._tidy: set[int] = set()
 

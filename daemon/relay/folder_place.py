@@ -7,9 +7,10 @@ being the same file. Else its extents are shared, or it is copied.
 from __future__ import annotations
 
 import os
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio.to_thread
@@ -25,18 +26,20 @@ from daemon.files.syncing import sync_disks, whole_disks
 from daemon.files.template import fill
 from daemon.fingerprint import Fingerprint
 from daemon.relay import originals
-from daemon.relay.abreast import abreast, threads, unless_halted
+from daemon.relay.abreast import abreast, stay, threads, unless_halted
 from daemon.relay.batch import home_of, main_of, size_of
 from daemon.relay.presence import really
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from daemon.current import Current
+    from daemon.files.opening import OpenFile
     from daemon.files.placing import Placed
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Batch, Photo
+    from daemon.relay.slow import Slow
     from daemon.relay.under_way import UnderWay
 
 _WHOLE = frozenset({"disk.full", "disk.read_only", "disk.no_root", "disk.permission", "nextcloud.mount_missing"})
@@ -52,6 +55,8 @@ class _Chunk:
     sources: Folders
     targets: Folders
     paths: dict[int, str]
+    patient: bool
+    """Whether slow disks are waited for: nobody else is."""
     at_once: bool = False
     """Whether one call syncs them all; else each file is synced by itself."""
     leaving: dict[str, bool] = field(default_factory=dict)
@@ -61,10 +66,11 @@ class _Chunk:
 class FolderPlace:
     """The step that fills the folder archive."""
 
-    def __init__(self, current: Current, ledger: Ledger, under_way: UnderWay) -> None:
+    def __init__(self, current: Current, ledger: Ledger, under_way: UnderWay, slow: Slow) -> None:
         self._current = current
         self._ledger = ledger
         self._under_way = under_way
+        self._slow = slow
 
     async def chunk(
         self, batch: Batch, groups: Sequence[Sequence[Photo]], companions: dict[int, list[Photo]], top: int
@@ -79,8 +85,9 @@ class FolderPlace:
         for group in groups:
             paths |= self._wanted(group, companions.get(group[0].group_id or group[0].id, []))
         photos = [photo for group in groups for photo in group]
-        with Folders(settings.nextcloud.data) as sources, Folders(top) as targets:
-            chunk = _Chunk(batch, sources, targets, paths)
+        sources = Folders(settings.nextcloud.data)
+        with Folders(top) as targets:
+            chunk = _Chunk(batch, sources, targets, paths, batch.id in self._slow.aside)
             await anyio.to_thread.run_sync(self._prepare, chunk)
             try:
                 outcomes = await abreast(
@@ -89,6 +96,9 @@ class FolderPlace:
                     threads(settings, settings.nextcloud.data, settings.archive.folder.path),
                     size=size_of(photos),
                     of_all=_concerns_all,
+                    leave=partial(self._slow.not_opened, patient=chunk.patient),
+                    # A thread that was left may come back: until then its folder's number is no other folder's.
+                    at_end=sources.close,
                 )
                 found = dict(zip(paths, outcomes, strict=True))
                 return await anyio.to_thread.run_sync(self._finish, chunk, groups, found)
@@ -126,10 +136,7 @@ class FolderPlace:
     def _bring(self, chunk: _Chunk, photo: Photo) -> Placed:
         """Let a photo's bytes stand in the archive under a hidden name."""
         temporary = temporary_name(chunk.batch, photo)
-        with (
-            really(self._current.settings.nextcloud.data),
-            open_regular(chunk.sources.below(home_of(photo)), photo.name) as source,
-        ):
+        with really(self._current.settings.nextcloud.data), self._opened(chunk, photo) as source:
             target = chunk.targets.made(_folder(chunk.paths[photo.id]))
             # Power cut here: a hidden file of ours in the archive, swept when the batch is taken up again.
             try:
@@ -137,6 +144,15 @@ class FolderPlace:
             except FileExistsError:  # what a killed run has left under this name, which only we use
                 os.unlink(temporary, dir_fd=target)
                 return self._make(chunk, photo, source.fd, target, temporary)
+
+    @contextmanager
+    def _opened(self, chunk: _Chunk, photo: Photo) -> Iterator[OpenFile]:
+        """Open an original. A disk that does not answer is left at it; nothing is made in the archive after that."""
+        with ExitStack() as stack:
+            with self._slow.opening(photo, patient=chunk.patient):
+                source = stack.enter_context(open_regular(chunk.sources.below(home_of(photo)), photo.name))
+                stay()
+            yield source
 
     def _make(self, chunk: _Chunk, photo: Photo, source: int, target: int, temporary: str) -> Placed:
         each_block = unless_halted(self._under_way.bytes_of(photo))

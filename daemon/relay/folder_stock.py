@@ -23,7 +23,7 @@ from daemon.files.opening import directory_below, open_regular
 from daemon.ledger.contents import Content
 from daemon.nextcloud.homes import NEVER
 from daemon.relay import originals
-from daemon.relay.abreast import abreast, threads, unless_halted
+from daemon.relay.abreast import abreast, stay, threads, unless_halted
 from daemon.relay.archive import Finding, Verdict, concerns_all
 from daemon.relay.batch import home_of
 from daemon.text import count_in_words
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Photo
     from daemon.ledger.stock import Unread
+    from daemon.relay.slow import Slow
 
 log = logging.getLogger(__name__)
 
@@ -46,9 +47,10 @@ _CHUNK = 5_000
 class FolderStock:
     """Lists the archive when the ledger does not know it, and recognises what is in it."""
 
-    def __init__(self, current: Current, ledger: Ledger) -> None:
+    def __init__(self, current: Current, ledger: Ledger, slow: Slow) -> None:
         self._current = current
         self._ledger = ledger
+        self._slow = slow
         self._listing = threading.Lock()
 
     async def listed(self) -> None:
@@ -99,9 +101,17 @@ class FolderStock:
             return {}
         asked = [photo for photo in photos if photo.fingerprint.size in unread]
         root = self._current.settings.archive.folder.path
-        with Folders(self._current.settings.nextcloud.data) as homes, Folders(root) as folders:
-            look = _Look(root, homes, folders, unread)
-            found = await abreast(look.at, asked, threads(self._current.settings, look.root), of_all=concerns_all)
+        homes = Folders(self._current.settings.nextcloud.data)
+        with Folders(root) as folders:
+            look = _Look(root, homes, folders, unread, self._slow)
+            found = await abreast(
+                look.at,
+                asked,
+                threads(self._current.settings, look.root),
+                of_all=concerns_all,
+                leave=lambda photo, silent: self._slow.not_opened(photo, silent, patient=False),
+                at_end=homes.close,
+            )
         await anyio.to_thread.run_sync(self._write_down, look)
         outcomes = dict(zip((photo.id for photo in asked), found, strict=True))
         return {identity: one for identity, one in outcomes.items() if one is not None}
@@ -122,18 +132,23 @@ class FolderStock:
 class _Look:
     """One look at what has the sizes of some uploads."""
 
-    def __init__(self, root: str, homes: Folders, folders: Folders, unread: dict[int, list[Unread]]) -> None:
+    def __init__(
+        self, root: str, homes: Folders, folders: Folders, unread: dict[int, list[Unread]], slow: Slow
+    ) -> None:
         self.root = root
         self._homes = homes
         self._folders = folders
         self._unread = unread
+        self._slow = slow
         self.begun: list[Unread] = []
         self.gone: list[Unread] = []
         self.proved: list[tuple[Unread, Content]] = []
 
     def at(self, photo: Photo) -> Finding | None:
         """Tell whether one of the files is this photo, and sync it if so."""
-        head = _head(self._homes, home_of(photo), photo.name)
+        with self._slow.opening(photo, patient=True):
+            head = _head(self._homes, home_of(photo), photo.name)
+            stay()
         for one in self._unread[photo.fingerprint.size]:
             try:
                 if head is None or not self._begins(one, head):

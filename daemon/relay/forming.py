@@ -49,7 +49,7 @@ class Forming:
         self._slow = slow
         self._stopped = stopped
         self._overtaken = 0
-        self.aside: set[int] = set()
+        self.aside = slow.aside
         """Batches that are being filled beside all others: nobody else may touch them meanwhile."""
         self._last_aside = 0
 

@@ -25,7 +25,9 @@ from daemon.relay.abreast import threads
 from daemon.relay.archive import Finding, Verdict, of_one_file
 from daemon.relay.photoprism_proof import PhotoPrismProof, sha1_of
 from daemon.relay.room import need_room
+from daemon.relay.slow import Slow
 from daemon.relay.subfolders import assign
+from daemon.relay.under_way import UnderWay
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from daemon.ledger.model import Batch, Photo
     from daemon.photoprism.client import PhotoPrism
     from daemon.photoprism.progress import Item
-    from daemon.relay.under_way import UnderWay
 
 log = logging.getLogger(__name__)
 
@@ -70,11 +71,13 @@ class PhotoPrismArchive:
         current: Current,
         ledger: Ledger,
         under_way: UnderWay | None = None,
+        slow: Slow | None = None,
     ) -> None:
         self._client = client
         self._current = current
         self._ledger = ledger
-        self._under_way = under_way
+        self._under_way = under_way or UnderWay()
+        self._slow = slow or Slow()
         self._proof = PhotoPrismProof(client, current, ledger, under_way)
         self._heard = _Heard(progress)
         self._well_at = -math.inf
@@ -165,9 +168,18 @@ class PhotoPrismArchive:
             return None
 
         data = self._current.settings.nextcloud.data
-        into = partial(batch_folder.fill, self._import, batch.name, data, groups, places, extras)
-        fill = partial(into, threads(self._current.settings, self._import), self._under_way)
-        return await anyio.to_thread.run_sync(fill)
+        return await batch_folder.fill(
+            self._import,
+            batch.name,
+            data,
+            groups,
+            places,
+            extras,
+            workers=threads(self._current.settings, self._import),
+            under_way=self._under_way,
+            slow=self._slow,
+            patient=batch.id in self._slow.aside,
+        )
 
     def _intend(self, batch: Batch, places: dict[int, tuple[str, str]]) -> None:
         # A try before may have got as far as making the folder visible, and nobody was told: it is made anew.

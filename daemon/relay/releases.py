@@ -1,10 +1,17 @@
-"""The loop of releases: each original goes as soon as it may; one that cannot waits, and keeps no other waiting."""
+"""The loop of releases: each original goes as soon as it may; one that cannot waits, and keeps no other waiting.
+
+Each user's originals go in a lane of their own. One lane follows the other where it goes quickly; beside one whose disk
+takes its time, or hangs, the others' go. What a hanging call does to a file nobody knows before it has returned: it is
+never given up, and until then nothing else of that user is touched.
+"""
 
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
 from daemon.errors import RelayError, Transient
@@ -13,10 +20,13 @@ from daemon.ledger.model import State
 from daemon.pauses import pause
 from daemon.relay.batch import CHUNK
 from daemon.relay.failures import bring_again
+from daemon.relay.slow import HUNG
 from daemon.text import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from anyio.abc import TaskGroup
 
     from daemon.clock import Clock
     from daemon.current import Current
@@ -34,6 +44,22 @@ AT_ONCE = CHUNK
 """Photos asked of the ledger at a time."""
 IDLE = 300.0
 """Seconds after which a loop without work looks at the ledger all the same; whatever makes work wakes it."""
+TURN = 0.5
+"""Seconds for which the others wait while one user's originals are let go."""
+LANES = 16
+"""Users whose originals are let go at a time at most: each may hold a thread for as long as a disk hangs."""
+_QUICK = 5.0
+"""Seconds after which Nextcloud's scans no longer wait for a lane to be done."""
+
+
+@dataclass(eq=False, slots=True)
+class _Lane:
+    """A user's originals being let go: since when, which one, and since when that one. Monotonic seconds."""
+
+    user: str
+    began: float
+    heard: float
+    name: str = ""
 
 
 class Releases:
@@ -61,27 +87,88 @@ class Releases:
         self._stopped = stopped
         self._wake = wake
         self._clock = clock
-        self.busy = False
-        """Whether a round is under way: until it has ended, folders go on changing."""
+        self._lanes: dict[str, _Lane] = {}
+        self._more = False
+
+    @property
+    def busy(self) -> bool:
+        """Tell whether originals go: until that has ended, folders go on changing. A disk that hangs changes none."""
+        now = self._clock.monotonic()
+        return self._more or any(now - lane.began < _QUICK for lane in self._lanes.values())
 
     async def run(self) -> None:
         """Let originals go as soon as they may, for ever."""
-        while True:
-            seen = self._wake.count
-            ready = await anyio.to_thread.run_sync(self._ready)
-            before, self.busy = self.busy, bool(ready) and not self._stopped()
-            if not self.busy:
-                if before:
-                    self._wake.set()  # folders are at rest now
-                await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
-                continue
-            await self.round(ready)
+        async with anyio.create_task_group() as lanes:
+            while True:
+                seen = self._wake.count
+                ready = [] if len(self._lanes) >= LANES else await anyio.to_thread.run_sync(self._ready)
+                before, self._more = self._more, bool(ready) and not self._stopped()
+                if not self._more:
+                    if before:
+                        self._wake.set()  # folders are at rest now
+                    await self._wake.wait(seen, await anyio.to_thread.run_sync(self._next))
+                    continue
+                await self._begin(lanes, ready)
+                self._wake.set()
+
+    async def _begin(self, lanes: TaskGroup, ready: list[Photo]) -> None:
+        """Let these go, user by user, and beside one who takes long the others'."""
+        of_user: dict[str, list[Photo]] = {}
+        for photo in ready:
+            of_user.setdefault(photo.user, []).append(photo)
+        for user, photos in of_user.items():
+            if len(self._lanes) >= LANES:
+                return
+            now = self._clock.monotonic()
+            lane = self._lanes[user] = _Lane(user, now, now)
+            over = anyio.Event()
+            lanes.start_soon(self._go, lane, photos, over)
+            with anyio.move_on_after(TURN):
+                await over.wait()
+
+    async def _go(self, lane: _Lane, photos: list[Photo], over: anyio.Event) -> None:
+        try:
+            async with anyio.create_task_group() as beside:
+                beside.start_soon(self._tell_if_silent, lane)
+                await self.round(photos, lane)
+                beside.cancel_scope.cancel()
+        finally:
+            self._issues.clear(_about(lane))
+            del self._lanes[lane.user]
+            over.set()
             self._wake.set()
 
-    async def round(self, photos: list[Photo]) -> None:
+    async def _tell_if_silent(self, lane: _Lane) -> None:
+        """Say whose disk does not answer, for as long as it is so."""
+        while True:
+            silent = self._clock.monotonic() - lane.heard
+            if silent < HUNG:
+                self._issues.clear(_about(lane))
+                await anyio.sleep(HUNG - silent)
+                continue
+            self._issues.report(_about(lane), self._unanswered(lane), subject=lane.user)
+            await anyio.sleep(1.0)
+
+    def _unanswered(self, lane: _Lane) -> RelayError:
+        asks = self._current.settings.users.rules_for(lane.user).after in {"trash", "tag"}
+        return Transient(
+            "disk.unanswered",
+            f"the disk of {lane.user}{', or Nextcloud,' if asks else ''} does not answer: {shown(lane.name)} is in the"
+            f" archive and its original is being let go, and for {HUNG:.0f} s nothing has come; originals of"
+            f" {lane.user} wait, all others go on",
+            hint="look whether the disk or the network share that this home lies on is there; when it answers again"
+            " all goes on by itself",
+        )
+
+    async def round(self, photos: list[Photo], lane: _Lane | None = None) -> None:
         """Let these originals go; once Nextcloud itself has failed, it is asked for no other in this round."""
+
+        def heard(photo: Photo) -> None:
+            if lane is not None:
+                lane.heard, lane.name = self._clock.monotonic(), photo.name
+
         fault: RelayError | None = None
-        gone = await self._removed(photos)
+        gone = await self._removed(photos, heard)
         left = [photo.id for photo in photos if photo.id not in gone]
         # As they are now: one that could be neither deleted nor put back has a private name since a moment ago.
         for photo in await anyio.to_thread.run_sync(self._ledger.photos.get_each, left):
@@ -90,14 +177,15 @@ class Releases:
             if fault is not None and self._current.settings.users.rules_for(photo.user).after in {"trash", "tag"}:
                 await anyio.to_thread.run_sync(self._waits, photo, fault)
                 continue
+            heard(photo)
             error = await self.one(photo)
             if error is not None and _of_nextcloud_itself(error):
                 fault = error
 
-    async def _removed(self, photos: list[Photo]) -> set[int]:
+    async def _removed(self, photos: list[Photo], heard: Callable[[Photo], None]) -> set[int]:
         """Let go, all at once, what is simply deleted; give the ids. What stands in the way is told one by one."""
         try:
-            gone = await anyio.to_thread.run_sync(self._removals.remove, photos)
+            gone = await anyio.to_thread.run_sync(self._removals.remove, photos, heard)
         except RelayError as error:
             log.debug("originals are let go one by one: %s", error)
             return set()
@@ -143,11 +231,12 @@ class Releases:
             for photo in [] if self._stopped() else self._ledger.photos.due(now):
                 if photo.resume is State.ARCHIVED:
                     self._ledger.photos.take_up(photo.id, State.ARCHIVED, now)
-            return self._ledger.photos.releasable(now, AT_ONCE)
+            return self._ledger.photos.releasable(now, AT_ONCE, without=tuple(self._lanes))
 
     def _next(self) -> float:
-        """Give the seconds until an original may be let go."""
-        due = None if self._stopped() else self._ledger.photos.next_release()
+        """Give the seconds until an original may be let go; the end of a lane rings."""
+        full = self._stopped() or len(self._lanes) >= LANES
+        due = None if full else self._ledger.photos.next_release(without=tuple(self._lanes))
         return IDLE if due is None else max(0.05, min(IDLE, due - self._clock.wall()))
 
     async def _not_released(self, photo: Photo, error: RelayError) -> None:
@@ -172,6 +261,10 @@ class Releases:
         await anyio.to_thread.run_sync(bring_again, self._ledger, [photo], error, self._clock.wall())
         if (await anyio.to_thread.run_sync(self._ledger.photos.states, [photo.id]))[photo.id] is State.HELD:
             await self._teller.ends([photo.id])
+
+
+def _about(lane: _Lane) -> str:
+    return f"disk of {shown(lane.user)}"
 
 
 _FOR_A_PERSON = frozenset({"occ.bad_path", "occ.bad_tag", "occ.bad_argument"})

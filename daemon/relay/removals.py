@@ -19,7 +19,7 @@ from daemon.relay.batch import home_of
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.current import Current
     from daemon.fingerprint import Fingerprint
@@ -40,9 +40,10 @@ class Removals:
         self.archive = archive
         self._release = release
 
-    def remove(self, photos: Sequence[Photo]) -> list[Photo]:
+    def remove(self, photos: Sequence[Photo], heard: Callable[[Photo], None] = lambda _: None) -> list[Photo]:
         """Let go those of these proved originals that are simply deleted; give them as they are then. Blocking.
 
+        ``heard`` is called with each when its turn comes, so that a disk that does not answer is told from a slow one.
         Of every other nothing was changed, or it was put back: :meth:`Release.photo` says what is the matter with it.
         """
         going = self._that_go(photos)
@@ -60,6 +61,7 @@ class Removals:
         back: list[int] = []
         with Folders(self._current.settings.nextcloud.data) as folders, Folders(self.archive.root) as archive:
             for photo in going:
+                heard(photo)
                 try:
                     fd = folders.below(home_of(photo))
                 except (RelayError, OSError) as error:

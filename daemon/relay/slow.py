@@ -55,6 +55,8 @@ class Slow:
         """By user: photos whose reading was left in its thread, with the last time anything came, while it hangs."""
         self._waiting: set[int] = set()
         """Photos that are not begun, since others of their user hang."""
+        self.aside: set[int] = set()
+        """Batches of slow users, being filled beside all others: for their disks there is patience."""
 
     def users(self) -> tuple[str, ...]:
         """Give the users whose disk is slow."""
@@ -92,6 +94,29 @@ class Slow:
             return _unanswered(photo.user, photo.name)
         self._look(photo.user, PATIENCE + 1)
         return TooSlow()
+
+    @contextmanager
+    def opening(self, photo: Photo, *, patient: bool) -> Iterator[None]:
+        """Ask a photo's disk for it once more, after it was read.
+
+        Raises ``Transient`` ``disk.unanswered`` where others of its user hang or, unless ``patient``, its disk is slow.
+        """
+        user = photo.user
+        with self._lock:
+            hung = next(iter(self._hung.get(user, {}).values()), None)
+        if hung is not None:
+            raise _unanswered(user, hung[0], HUNG if patient else PATIENCE)
+        if not patient and user in self._left:
+            raise _unanswered(user, photo.name, PATIENCE)
+        try:
+            yield
+        finally:
+            self._back(photo)
+
+    def not_opened(self, photo: Photo, silent: float, *, patient: bool) -> Exception | None:
+        """Tell as ``left`` why a photo is waited for no longer, in words, that is being opened once more."""
+        why = self.left(photo, silent, patient=patient)
+        return _unanswered(photo.user, photo.name, PATIENCE) if isinstance(why, TooSlow) else why
 
     def _wait_for_others_of(self, photo: Photo) -> None:
         """Wait until what was left of a user comes back; raise where that has been hanging for too long."""
@@ -157,10 +182,10 @@ class Slow:
         log.info("the disk of %s is quick again: these photos go with the others'", user)
 
 
-def _unanswered(user: str, name: str) -> Transient:
+def _unanswered(user: str, name: str, seconds: float = HUNG) -> Transient:
     return Transient(
         "disk.unanswered",
-        f"the disk of {user} does not answer: {shown(name)} is being read, and for {HUNG:.0f} s nothing has come;"
+        f"the disk of {user} does not answer: {shown(name)} is being read, and for {seconds:.0f} s nothing has come;"
         f" photos of {user} wait where they are, all others go on",
         hint="look whether the disk or the network share that this home lies on is there; it is tried again by itself",
         retry_after=10.0,

@@ -11,10 +11,16 @@ import errno
 import os
 import stat
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TYPE_CHECKING
 
 from daemon.fingerprint import Fingerprint
 from daemon.watch import tree
 from daemon.watch.model import Change, below
+from daemon.watch.questions import SOON
+
+if TYPE_CHECKING:
+    from daemon.watch.questions import Questions
 
 MOST_LISTED = 5_000
 """Files and folders in new directories that are listed at once. A folder of a million, moved in, took gigabytes so."""
@@ -22,7 +28,7 @@ MOST_LISTED = 5_000
 
 @dataclass(slots=True)
 class Digest:
-    """What a batch of raw paths amounts to. ``large``: new directories that hold too much to be listed here."""
+    """What a batch of raw paths amounts to. ``large``: directories that hold too much to be listed here."""
 
     changes: dict[str, Change] = field(default_factory=dict)
     large: list[str] = field(default_factory=list)
@@ -58,6 +64,28 @@ def digest(base: str, roots: tuple[str, ...], paths: set[str], *, added: set[str
                 _look(base, roots, fd, path, result, enter=list_added and original in added)
         finally:
             os.close(fd)
+    return result
+
+
+async def digest_each(
+    questions: Questions, base: str, roots: tuple[str, ...], paths: set[str], *, added: set[str], list_added: bool
+) -> Digest:
+    """Look as ``digest`` does, home by home; where a disk does not answer, the roots there are among the ``large``."""
+    result = Digest()
+    of_home: dict[str, set[str]] = {}
+    for path in paths:
+        of_home.setdefault(path.partition("/")[0], set()).add(path)
+    for home, its in sorted(of_home.items()):
+        try:
+            look = partial(digest, base, roots, its, added=added, list_added=list_added)
+            found = await questions.answer(home, look, SOON)
+        except TimeoutError:
+            result.large += [root for root in roots if root.partition("/")[0] == home]
+            continue
+        result.changes |= found.changes
+        result.large += found.large
+        result.unreadable += found.unreadable
+        result.directories |= found.directories
     return result
 
 

@@ -21,13 +21,17 @@ if TYPE_CHECKING:
     from daemon.watch.remembered import Target
 
 
+_AGAIN = 10.0
+"""Seconds after which a disk that did not answer is asked again."""
+
+
 class Doubts:
     """Collects suspicions, tells of them and has swept what they are about.
 
     ``folders`` gives the watched folders of each user as they are now, ``whose`` the user and watched folder in which
     a path (relative to the data root) lies. ``tell`` is awaited with each reason that is not expected, ``sweep`` with
-    what of one user is to be looked through: asked for all of them at once, in their order. ``all_swept`` is called
-    when a doubt about everything is settled.
+    what of one user is to be looked through, for all of them at once, in their order, and tells whether the disk
+    answered. ``all_swept`` is called when a doubt about everything is settled.
     """
 
     def __init__(
@@ -36,7 +40,7 @@ class Doubts:
         whose: Callable[[str], Target | None],
         *,
         tell: Callable[[str], Awaitable[None]],
-        sweep: Callable[[list[Target]], Awaitable[None]],
+        sweep: Callable[[list[Target]], Awaitable[bool]],
         all_swept: Callable[[], Awaitable[None]],
     ) -> None:
         self._folders = folders
@@ -94,7 +98,10 @@ class Doubts:
         try:
             while folders := self._owed.pop(user, None):
                 known = self._folders().get(user, ())
-                await self._sweep([(user, folder) for folder in outermost([one for one in known if one in folders])])
+                targets = [(user, folder) for folder in outermost([one for one in known if one in folders])]
+                if not await self._sweep(targets):
+                    self._owed.setdefault(user, set()).update(folders)
+                    await anyio.sleep(_AGAIN)
         finally:
             self._at_work.discard(user)
         if self._everything_owed and not self._owed and not self._at_work:

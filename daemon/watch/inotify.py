@@ -24,6 +24,7 @@ from daemon.watch import digest as digests
 from daemon.watch.engine import Batch, Engine
 from daemon.watch.library import Flat
 from daemon.watch.model import Change, Suspicion, below
+from daemon.watch.questions import Questions
 from daemon.watch.tree import identity
 from daemon.watch.watchdog import Pauses
 
@@ -124,6 +125,7 @@ class Watcher:
         self._lost = lost
         self._limiter = limiter
         self._early = early
+        self._questions = Questions()
         self._roots: tuple[str, ...] = ()
         self._standing: _Standing | None = None
         self._wake = anyio.Event()
@@ -316,16 +318,13 @@ class Watcher:
         batch.changed.discard("")
         if not batch.changed and not batch.full:
             return
-        digest = await to_thread.run_sync(
-            partial(
-                digests.digest,
-                self.base,
-                standing.roots,
-                batch.changed,
-                added=batch.added,
-                list_added=self._recursive,
-            ),
-            limiter=self._limiter,
+        digest = await digests.digest_each(
+            self._questions,
+            self.base,
+            standing.roots,
+            batch.changed,
+            added=batch.added,
+            list_added=self._recursive,
         )
         items: list[Item] = list(digest.changes.values())
         if not self._recursive:
@@ -337,10 +336,12 @@ class Watcher:
             self.renew(f"{shown(path)} cannot be read: {error.strerror}")
         await self._tell(items)
 
-    def look(self) -> Seen | None:
-        """See which directories the roots are now, for `compare`. Blocking."""
+    def look(self, passes_over: Callable[[str], bool] = lambda _: False) -> Seen | None:
+        """See which directories the roots are now, for `compare`; some are passed over. Blocking."""
         standing = self._standing
-        return None if standing is None else (standing, {root: identity(self.base, root) for root in standing.roots})
+        if standing is None:
+            return None
+        return standing, {root: identity(self.base, root) for root in standing.roots if not passes_over(root)}
 
     def compare(self, seen: Seen | None) -> None:
         """Have the watch set up anew where `look` has seen that a root is not the directory that is watched."""

@@ -6,26 +6,31 @@ looked at again and again. Beside them a flat watch tells of new homes and folde
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import CapacityLimiter, to_thread
 
 from daemon.errors import RelayError
 from daemon.watch import filesystems, users
 from daemon.watch.inotify import Watcher
 from daemon.watch.model import Suspicion
 from daemon.watch.polling import Poller
+from daemon.watch.questions import SOON, Asking, Question
 from daemon.watch.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
+
+    from anyio import CapacityLimiter
 
     from daemon.clock import Clock
     from daemon.watch.early import Early
     from daemon.watch.inotify import Item, Out, Seen
     from daemon.watch.model import WatchOptions
     from daemon.watch.users import Folders, Plan
+
+    _Looked = tuple[Seen | None, Seen | None, tuple[Plan, list[str], list[str], dict[str, str]] | RelayError | OSError]
 
 
 class Lookouts:
@@ -66,10 +71,14 @@ class Lookouts:
         self._limiter = limiter
         self.live = self._new_watcher(recursive=True, early=early)
         self._flat = self._new_watcher(recursive=False)
-        self.poller = Poller(base, clock=clock, interval=options.poll_every, limiter=limiter)
+        self.poller = Poller(base, clock=clock, interval=options.poll_every)
         self._replan = anyio.Event()
         self._planned = anyio.Event()
         self._silent: dict[str, str] = {}
+        """By root: the type of its file system, which sends no events."""
+        self._plan: Plan | None = None
+        self._hanging: dict[str, Question[_Looked]] = {}
+        """By user: the look that their disk has not answered."""
         self._deaf = ""
 
     def _new_watcher(self, *, recursive: bool, early: Early | None = None) -> Watcher:
@@ -113,7 +122,8 @@ class Lookouts:
         """Give why folders are looked through by polling, for people."""
         if not self.poller.roots and not self._deaf:
             return ""
-        reasons = [self._deaf, self.live.failure or "", *self._silent.values(), *self.live.refused.values()]
+        silent = [f"{kind} sends no events" for kind in self._silent.values()]
+        reasons = [self._deaf, self.live.failure or "", *silent, *self.live.refused.values()]
         return "; ".join(dict.fromkeys(reason for reason in reasons if reason))
 
     def is_proved(self) -> bool:
@@ -133,7 +143,7 @@ class Lookouts:
         watchdog = Watchdog(self.options.look)
         while True:
             self._replan = anyio.Event()
-            live, flat, planned = await to_thread.run_sync(self._look, limiter=self._limiter)
+            live, flat, planned = await self._looked()
             self.live.compare(live)
             self._flat.compare(flat)
             if isinstance(planned, Exception):
@@ -157,39 +167,58 @@ class Lookouts:
         if reason is not None:
             self._doubt(Suspicion(reason))
 
-    def _look(self) -> tuple[Seen | None, Seen | None, tuple[Plan, list[str], list[str]] | RelayError | OSError]:
-        live, flat = self.live.look(), self._flat.look()
+    async def _looked(self) -> _Looked:
+        """Look at all, in a thread; where somebody's disk hangs, look at the others' and leave theirs as it was."""
+        while True:
+            asking = Asking(frozenset(user for user, question in self._hanging.items() if not question.over))
+            question = Question(partial(self._look, asking))
+            while not await question.wait(SOON):
+                if user := asking.hangs():
+                    self._hanging[user] = question
+                    break
+            else:
+                return question.answer()
+
+    def _look(self, asking: Asking) -> _Looked:
+        live, flat = self.live.look(asking.passes_over), self._flat.look(asking.passes_over)
+        asking.passes_over("")
         try:
-            plan = users.plan(self._base, self._folders())
-            return live, flat, (plan, *self._divide(plan.deep))
+            plan = users.plan(self._base, self._folders(), asking, self._plan)
+            return live, flat, (plan, *self._divide(plan.deep, asking))
         except (RelayError, OSError) as error:
             return live, flat, error
 
-    async def _apply(self, plan: Plan, live: list[str], polled: list[str]) -> None:
+    async def _apply(self, plan: Plan, live: list[str], polled: list[str], silent: dict[str, str]) -> None:
         self.live.set_roots(live)
         self.poller.set_roots(polled)
         self._flat.set_roots(plan.flat if live or not polled else ())
+        self._plan, self._silent = plan, silent
         self._planned.set()
         await self._planned_now(plan, live)
 
-    def _divide(self, deep: tuple[str, ...]) -> tuple[list[str], list[str]]:
-        """Say which folders are watched by events and which by looking again and again."""
-        self._silent = {}
+    def _divide(self, deep: tuple[str, ...], asking: Asking) -> tuple[list[str], list[str], dict[str, str]]:
+        """Say which folders are watched by events and which by looking again and again, and which send no events."""
+        silent: dict[str, str] = {}
         mode = self.options.mode
         if mode == "poll" or (mode == "auto" and self._deaf):
-            return [], list(deep)
+            return [], list(deep), silent
         if mode == "auto" and self.live.failure:
-            return list(deep), list(deep)  # it goes on trying
+            return list(deep), list(deep), silent  # it goes on trying
         live: list[str] = []
         polled: list[str] = []
         for root in deep:
-            kind = filesystems.silent_kind(f"{self._base}/{root}") if mode == "auto" else None
+            if mode != "auto":
+                kind = None
+            elif asking.passes_over(root):
+                kind = self._silent.get(root)
+            else:
+                kind = filesystems.silent_kind(f"{self._base}/{root}")
             if kind is not None:
-                self._silent[root] = f"{kind} sends no events"
+                silent[root] = kind
             (live if kind is None else polled).append(root)
             if root in self.live.refused:
                 polled.append(root)
-        return live, polled
+        return live, polled, silent
 
     async def _receive_flat(self, items: list[Item]) -> None:
         if any(isinstance(item, Suspicion) or item.kind != "present" for item in items):

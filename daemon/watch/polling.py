@@ -2,7 +2,8 @@
 
 A directory gets a new modification time when a name in it comes or goes, so most are only looked at and not listed.
 What does not show that way is a file written in place, so directories in which something happened lately are listed
-each time, those whose time is too fresh to tell are listed once more, and now and then everything is.
+each time, those whose time is too fresh to tell are listed once more, and now and then everything is. A root whose disk
+takes its time is not waited for: what it says is told at a later pass.
 """
 
 from __future__ import annotations
@@ -10,15 +11,16 @@ from __future__ import annotations
 import errno
 import os
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import CapacityLimiter, to_thread
 
 from daemon.clock import Clock
 from daemon.text import shown
 from daemon.watch import tree
 from daemon.watch.model import Change, Suspicion
+from daemon.watch.questions import SOON, Question
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -51,17 +53,17 @@ class _Seen:
 class Poller:
     """Looks through ``roots`` below ``base`` every ``interval`` seconds; the same face as the inotify watcher."""
 
-    def __init__(
-        self, base: str, *, clock: Clock | None = None, interval: float = 10.0, limiter: CapacityLimiter | None = None
-    ) -> None:
+    def __init__(self, base: str, *, clock: Clock | None = None, interval: float = 10.0) -> None:
         self.base = os.path.realpath(base)
         self.failure: str | None = None
         self._clock = clock or Clock()
         self._interval = interval
-        self._limiter = limiter
         self._roots: tuple[str, ...] = ()
-        self._seen: dict[str, _Seen] = {}
-        self._known: tuple[str, ...] = ()
+        self._seen: dict[str, dict[str, _Seen]] = {}
+        """By root, and in it by directory."""
+        self._asked: dict[str, Question[list[Change]]] = {}
+        self._asked_for: tuple[str, ...] = ()
+        self._known: set[str] = set()
         self._passes = 0
         self._wake = anyio.Event()
 
@@ -72,13 +74,13 @@ class Poller:
 
     @property
     def standing(self) -> bool:
-        """Tell whether all the roots last asked for have been looked through once."""
-        return self._known == self._roots
+        """Tell whether all the roots last asked for have been looked through once, as far as their disks answer."""
+        return self._asked_for == self._roots
 
     @property
     def directories(self) -> int:
         """Give the number of directories being looked at."""
-        return len(self._seen)
+        return sum(map(len, self._seen.values()))
 
     def set_roots(self, roots: Iterable[str]) -> None:
         """Look through these from now on; a listing of the new ones is asked for once they have been seen."""
@@ -96,43 +98,62 @@ class Poller:
         while True:
             self._wake = anyio.Event()
             roots = self._roots
-            items: list[Item] = []
-            if roots:
-                changes = await to_thread.run_sync(self._pass, roots, limiter=self._limiter)
-                items.extend(changes)
-            else:
-                self._seen.clear()
-            fresh = tuple(root for root in roots if root not in self._known)
-            self._known = roots
+            items: list[Item] = self._left_out(roots)
+            full = bool(roots) and self._passes % FULL == 0
+            self._passes += bool(roots)
+            fresh: list[str] = []
+            for root in roots:
+                if (changes := await self._ask(root, full=full)) is None:
+                    continue
+                items.extend(changes if root in self._known else [])
+                if root not in self._known:
+                    self._known.add(root)
+                    fresh.append(root)
+            self._asked_for = roots
             if fresh:
-                items.append(Suspicion("these folders are now looked through", fresh, expected=True))
+                items.append(Suspicion("these folders are now looked through", tuple(fresh), expected=True))
             if items:
                 await out(items)
             with anyio.move_on_after(self._interval if roots else None):
                 await self._wake.wait()
 
-    def _pass(self, roots: tuple[str, ...]) -> list[Change]:
-        """Look once; what stands in a root that is new is remembered and not reported."""
-        full = self._passes % FULL == 0
-        self._passes += 1
+    def _left_out(self, roots: tuple[str, ...]) -> list[Item]:
+        """Forget what lies in no root any more, but for one that is just being looked through, and tell of it."""
+        gone = [root for root in self._seen if root not in roots and root not in self._asked]
+        self._known.intersection_update(roots)
+        left = [self._seen.pop(root) for root in gone]
+        return [Change(f"{path}/{name}", None) for seen in left for path, one in seen.items() for name in one.files]
+
+    async def _ask(self, root: str, *, full: bool) -> list[Change] | None:
+        """Give what has changed in a root; ``None`` where its disk has not answered yet."""
+        if (asked := self._asked.get(root)) is None:
+            asked = self._asked[root] = Question(partial(self._pass, root, full=full))
+        elif not asked.over:
+            return None
+        if not await asked.wait(SOON):
+            return None
+        del self._asked[root]
+        return asked.answer()
+
+    def _pass(self, root: str, *, full: bool) -> list[Change]:
+        """Look once. Blocking."""
         changes: list[Change] = []
         reached: set[str] = set()
-        for root in roots:
-            waiting = [root]
-            while waiting:
-                path = waiting.pop()
-                if path in reached or path.count("/") - root.count("/") > tree.DEEPEST:
-                    continue
-                reached.add(path)
-                report = root in self._known
-                subdirectories = self._look(path, changes if report else [], full=full)
-                waiting.extend(f"{path}/{name}" if path else name for name in subdirectories)
-        for path in [path for path in self._seen if path not in reached]:
-            changes.extend(Change(f"{path}/{name}", None) for name in self._seen.pop(path).files)
+        seen = self._seen.setdefault(root, {})
+        waiting = [root]
+        while waiting:
+            path = waiting.pop()
+            if path in reached or path.count("/") - root.count("/") > tree.DEEPEST:
+                continue
+            reached.add(path)
+            subdirectories = self._look(seen, path, changes, full=full)
+            waiting.extend(f"{path}/{name}" if path else name for name in subdirectories)
+        for path in [path for path in seen if path not in reached]:
+            changes.extend(Change(f"{path}/{name}", None) for name in seen.pop(path).files)
         return changes
 
-    def _look(self, path: str, changes: list[Change], *, full: bool) -> tuple[str, ...]:
-        before = self._seen.get(path)
+    def _look(self, known: dict[str, _Seen], path: str, changes: list[Change], *, full: bool) -> tuple[str, ...]:
+        before = known.get(path)
         if before is not None and not full and before.settled and before.hot == 0:
             current = tree.stat_directory(self.base, path)
             if current is not None and (current.st_mtime_ns, current.st_ino) == (before.mtime_ns, before.inode):
@@ -144,7 +165,7 @@ class Poller:
                 return before.directories if before else ()
             if before is not None:
                 changes.extend(Change(f"{path}/{name}", None) for name in before.files)
-                del self._seen[path]
+                del known[path]
             return ()
         now = _Seen(
             found.status.st_mtime_ns,
@@ -161,5 +182,5 @@ class Poller:
         vanished = before.files.keys() - now.files.keys() if before else ()
         changes.extend(Change(f"{path}/{name}", None) for name in vanished)
         now.hot = HOT if differs and before is not None else max(0, (before.hot if before else 0) - 1)
-        self._seen[path] = now
+        known[path] = now
         return now.directories

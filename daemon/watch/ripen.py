@@ -11,15 +11,17 @@ import logging
 import os
 import time
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import CapacityLimiter, to_thread
+from anyio import to_thread
 
 from daemon.files.kinds import category_of
 from daemon.text import shown
 from daemon.watch import media, tree
 from daemon.watch.model import Found, SettledGroup, below
+from daemon.watch.questions import Questions
 from daemon.watch.settle import Due, Settler
 
 if TYPE_CHECKING:
@@ -72,7 +74,6 @@ class Ripener:
         clock: Clock,
         announces: Callable[[int, str], bool],
         there: Callable[[], Awaitable[bool]],
-        limiter: CapacityLimiter | None = None,
     ) -> None:
         self.base = base
         self.rules = rules
@@ -83,7 +84,7 @@ class Ripener:
         self._clock = clock
         self._announces = announces
         self._there = there
-        self._limiter = limiter
+        self._questions = Questions()
         self._poke = anyio.Event()
         self._unreadable: set[Key] = set()
         self._unanswered: set[str] = set()
@@ -222,7 +223,7 @@ class Ripener:
 
     async def _hand_over(self, directory: Key, due: list[Due[Key]]) -> int:
         try:
-            looked = await to_thread.run_sync(self._look, directory, due, limiter=self._limiter)
+            looked = await self._questions.answer(directory[0], partial(self._look, directory, due))
         except OSError as error:
             await self._put_off(directory, due, error)
             return 0

@@ -32,7 +32,8 @@ class Swept:
     """What a sweep came across.
 
     ``directories`` and ``files`` count all that stand there, ``listed`` the directories that were not taken from
-    memory. ``unreadable`` has each directory with why, ``racy`` those to be listed again.
+    memory. ``unreadable`` has each directory with why, ``racy`` those to be listed again, ``unanswered`` the users
+    whose disk does not answer.
     """
 
     directories: int = 0
@@ -42,6 +43,7 @@ class Swept:
     missed: int = 0
     unreadable: list[tuple[str, str]] = field(default_factory=list)
     racy: list[tuple[str, str]] = field(default_factory=list)
+    unanswered: list[str] = field(default_factory=list)
 
     def add(self, other: Swept) -> None:
         """Count what another sweep came across as well."""

@@ -1,18 +1,20 @@
 """Carries sweeps out: hands on what they find, and counts what of it the live watch should have told of.
 
 Each user's folders are a walk of their own. One walk goes on at a time, in turns; one whose user has brought more than
-there is room for waits where it stands, and keeps nobody else waiting.
+there is room for waits where it stands, and keeps nobody else waiting. Nor does one whose disk takes its time: it loses
+its turn, and where the disk does not answer at all, the walk ends without it.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING
 
 import anyio
-from anyio import CapacityLimiter, to_thread
 
 from daemon.watch import sweep as sweeps
+from daemon.watch.questions import HUNG, Question, Questions, no_answer
 from daemon.watch.remembered import Memory
 
 if TYPE_CHECKING:
@@ -47,7 +49,6 @@ class Sweeping:
         heard: Heard,
         *,
         clock: Clock,
-        limiter: CapacityLimiter | None = None,
     ) -> None:
         self.memory = Memory()
         self.missed = 0
@@ -56,7 +57,7 @@ class Sweeping:
         self._offer = offer
         self._heard = heard
         self._clock = clock
-        self._limiter = limiter
+        self._questions = Questions()
         self._of_user: dict[str, anyio.Lock] = {}
         self._turn = anyio.Lock()
         self._walks = anyio.Semaphore(_WALKS)
@@ -74,7 +75,8 @@ class Sweeping:
         """Sweep these folders, user by user; a sweep of the same user that is running is waited for first.
 
         ``also`` gives, asked in a thread, those files of a user, as ``(user, path)``, that are looked at though their
-        directory has not changed. What is found settles in ``own``, where it is given, before this returns.
+        directory has not changed. What is found settles in ``own``, where it is given, before this returns. Whose disk
+        does not answer stands in ``unanswered`` of what is given.
         """
         swept = sweeps.Swept()
         of_user: dict[str, list[Target]] = {}
@@ -131,15 +133,21 @@ class Sweeping:
                 memory=self.memory,
                 full=full,
             )
-            async with self._walks:
-                await self._go(user, walk.chunks(), ripener, swept, walk)
-                if also is not None and not full:
-                    await self._go(user, self._by_name(also(user), ripener), ripener, swept)
-            if seen.racy and ripener.options.settle > 0:
-                await self._clock.sleep(ripener.options.racy)
+            try:
                 async with self._walks:
-                    for _, path in seen.racy:
-                        await self._go(user, sweeps.again(self._base, user, path, ripener.rules), ripener, swept)
+                    await self._go(user, walk.chunks(), ripener, swept, walk)
+                    if also is not None and not full:
+                        await self._go(user, self._by_name(also(user), ripener), ripener, swept)
+                if seen.racy and ripener.options.settle > 0:
+                    await self._clock.sleep(ripener.options.racy)
+                    async with self._walks:
+                        for _, path in seen.racy:
+                            await self._go(user, sweeps.again(self._base, user, path, ripener.rules), ripener, swept)
+            except TimeoutError as error:
+                # Nothing of it is remembered: the next walk lists all of it.
+                swept.unanswered.append(user)
+                swept.unreadable += [(f"{user}/files/{folder}", error.strerror or "") for _, folder in targets]
+                return
             # Where what was found waits in a ripener of its own it is not taken in yet, but its directory is doubted.
             walk.remember()
             swept.add(seen)
@@ -157,14 +165,18 @@ class Sweeping:
         swept: sweeps.Swept,
         walk: sweeps.Sweep | None = None,
     ) -> None:
-        """Take in what a walk gives to its end, in turns with others."""
+        """Take in what a walk gives to its end, in turns with others; raises where its disk does not answer."""
+        asked: Question[list[Found] | None] | None = None
         while True:
             if ripener is self._ripener:
                 await ripener.wait_for_room(user)
             async with self._turn:
                 until = self._clock.monotonic() + _TURN
-                while ripener is not self._ripener or ripener.has_room(user):
-                    chunk = await to_thread.run_sync(next, chunks, None, limiter=self._limiter)
+                while asked is not None or ripener is not self._ripener or ripener.has_room(user):
+                    asked = asked or self._questions.ask(user, partial(next, chunks, None))
+                    if not await asked.wait(_TURN):
+                        break
+                    chunk, asked = asked.answer(), None
                     if chunk is None:
                         return
                     waiting = await self._take_in(chunk, ripener, swept)
@@ -172,6 +184,8 @@ class Sweeping:
                         walk.doubt(waiting)
                     if self._clock.monotonic() > until and self._turn.statistics().tasks_waiting:
                         break
+            if asked is not None and not await asked.wait(HUNG):
+                raise no_answer()
 
     async def _take_in(self, chunk: list[Found], ripener: Ripener, swept: sweeps.Swept) -> list[Found]:
         """Offer what was found; give what of it waits for something: its directory is looked into again."""

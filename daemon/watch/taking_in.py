@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
-
-from anyio import CapacityLimiter, to_thread
 
 from daemon.watch import media
 from daemon.watch.model import Found, Suspicion
+from daemon.watch.questions import SOON
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Iterable
 
     from daemon.watch.heard import Heard
     from daemon.watch.inotify import Item
     from daemon.watch.model import Sink
+    from daemon.watch.questions import Questions
     from daemon.watch.ripen import Ripener
     from daemon.watch.rules import Place
 
@@ -39,7 +40,7 @@ class TakingIn:
         *,
         doubt: Callable[[Suspicion], None],
         there: Callable[[], Awaitable[bool]],
-        limiter: CapacityLimiter | None = None,
+        questions: Questions,
     ) -> None:
         self._base = base
         self._ripener = ripener
@@ -47,7 +48,7 @@ class TakingIn:
         self._heard = heard
         self._doubt = doubt
         self._there = there
-        self._limiter = limiter
+        self._questions = questions
 
     async def receive(self, items: list[Item]) -> None:
         """Take in a batch from a watch. It never waits for room: who brings little comes after who brings a million."""
@@ -77,7 +78,7 @@ class TakingIn:
             await self._sink.gone([(place.user, place.path) for place in gone])
 
     async def _take_in(self, present: list[tuple[Place, Found]]) -> None:
-        closed = await to_thread.run_sync(self._closed, [place for place, _ in present], limiter=self._limiter)
+        closed = await self._closed(place for place, _ in present)
         fresh: list[Found] = []
         # In the order in which they came: who comes last is told from those who were there before.
         for place, found in sorted(present, key=lambda one: one[1].fingerprint.ctime_ns):
@@ -107,9 +108,21 @@ class TakingIn:
             # It is listed again when there is room. Whoever waits here instead keeps the others' photos in the queue.
             self._doubt(Suspicion("these folders have more than there is room for", tuple(left), expected=True))
 
-    def _closed(self, places: list[Place]) -> set[tuple[str, str]]:
-        directories = {(place.user, place.directory): place for place in places}
-        return {key for key, place in directories.items() if self._ripener.rules.is_closed(self._base, place)}
+    async def _closed(self, places: Iterable[Place]) -> set[tuple[str, str]]:
+        """Give the directories that are never entered, and those of which no disk says whether they are."""
+        closed = set[tuple[str, str]]()
+        for key, place in {(place.user, place.directory): place for place in places}.items():
+            is_closed = partial(self._ripener.rules.is_closed, self._base, place)
+            try:
+                # Only what bears that name is asked about on the disk.
+                asks = self._ripener.rules.archived in place.directory.split("/")
+                if await self._questions.answer(place.user, is_closed, SOON) if asks else is_closed():
+                    closed.add(key)
+            except TimeoutError:
+                closed.add(key)
+                path = f"{place.user}/files/{place.directory}".rstrip("/")
+                self._doubt(Suspicion("a disk does not answer", (path,), expected=True))
+        return closed
 
     async def offer(self, chunk: list[Found], ripener: Ripener) -> list[Found]:
         """Ask which of these are wanted and let those settle."""

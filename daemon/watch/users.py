@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from daemon.nextcloud import homes
 from daemon.watch import tree
 from daemon.watch.model import below
+from daemon.watch.questions import Asking
 
 Folders = Mapping[str, Sequence[str]]
 
@@ -46,15 +47,20 @@ def outermost(folders: Sequence[str]) -> list[str]:
     return [folder for folder in folders if below(folder, [other for other in folders if other != folder]) is None]
 
 
-def plan(base: str, folders: Folders) -> Plan:
+def plan(base: str, folders: Folders, asking: Asking | None = None, before: Plan | None = None) -> Plan:
     """Look at the data directory and decide what to watch for these users' (normal) folders. Blocking.
+
+    Whose disks hang, as ``asking`` has it, are watched as they were ``before``.
 
     Raises what ``homes.check_data`` raises where the data directory is not there: then nothing is decided.
     """
-    users = frozenset(homes.list_homes(base))
-    deep: set[str] = set()
-    flat: set[str] = {""}
+    asking, before = asking or Asking(frozenset()), before or Plan((), (), frozenset())
+    users = frozenset(homes.list_homes(base, asking.passes_over)) | (before.users & asking.hanging)
+    deep = {path for path in before.deep if path.partition("/")[0] in asking.hanging}
+    flat = {path for path in before.flat if path.partition("/")[0] in asking.hanging} | {""}
     for user, names in folders.items():
+        if asking.passes_over(user):
+            continue
         if user not in users:
             if tree.identity(base, user) is not None:
                 flat.add(user)
@@ -66,7 +72,8 @@ def plan(base: str, folders: Folders) -> Plan:
                 flat.add(f"{user}/files")
             else:
                 flat.add(_nearest(base, user, folder))
-    flat.update(_without_files(base, users))
+    asking.passes_over("")
+    flat.update(_without_files(base, users | asking.hanging))
     return Plan(tuple(sorted(deep)), tuple(sorted(flat)), users)
 
 

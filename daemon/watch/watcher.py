@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TYPE_CHECKING
 
 import anyio
@@ -23,6 +24,7 @@ from daemon.watch.doubts import Doubts
 from daemon.watch.heard import Heard
 from daemon.watch.lookouts import Lookouts
 from daemon.watch.model import Change, Suspicion, WatchOptions, below
+from daemon.watch.questions import SOON, Questions
 from daemon.watch.ripen import Ripener
 from daemon.watch.rules import Rules
 from daemon.watch.sweeping import Sweeping
@@ -98,6 +100,7 @@ class Watch:
         self._homes_seen = homes_seen
         self._data_seen = data_seen
         self._limiter = limiter or CapacityLimiter(4)
+        self._questions = Questions()
         self._rules = self._rules_for({})
         self._ripener = self._new_ripener(options)
         self._heard = Heard(options.grace)
@@ -108,7 +111,7 @@ class Watch:
             self._heard,
             doubt=self._take_note,
             there=self._there,
-            limiter=self._limiter,
+            questions=self._questions,
         )
         self._lookouts = Lookouts(
             self._root,
@@ -123,9 +126,7 @@ class Watch:
             limiter=self._limiter,
             early=early,
         )
-        self._sweeping = Sweeping(
-            self._root, self._ripener, self._taking_in.offer, self._heard, clock=self._clock, limiter=self._limiter
-        )
+        self._sweeping = Sweeping(self._root, self._ripener, self._taking_in.offer, self._heard, clock=self._clock)
         self._doubts = Doubts(
             lambda: {user: users.outermost(folders) for user, folders in self._rules.folders.items()},
             self._whose,
@@ -153,7 +154,6 @@ class Watch:
             clock=self._clock,
             announces=self._announces,
             there=self._there,
-            limiter=self._limiter,
         )
 
     async def run(self) -> None:
@@ -198,7 +198,11 @@ class Watch:
     async def look_again(self, user: str, path: str) -> None:
         """Let one file settle anew (relative to ``files/``): it changed after it had settled, whoever noticed."""
         directory, _, name = f"{user}/files/{path}".rpartition("/")
-        there = await to_thread.run_sync(tree.fingerprints, self._root, directory, [name], limiter=self._limiter)
+        try:
+            there = await self._questions.answer(user, partial(tree.fingerprints, self._root, directory, [name]), SOON)
+        except TimeoutError:
+            self._doubts.add(Suspicion("a disk does not answer", (directory,), expected=True))
+            return
         await self._receive([Change(f"{directory}/{name}", there.get(name))])
 
     async def sweep(
@@ -234,6 +238,8 @@ class Watch:
             own = self._new_ripener(replace(self._options, settle=settle, partner=partner))
         swept = await self._sweeping.run(targets, full=full, also=also, own=own)
         self._note_unreadable(targets, swept)
+        if missing := tuple(f"{user}/files/{folder}" for user, folder in targets if user in swept.unanswered):
+            self._doubts.add(Suspicion("a disk does not answer", missing, expected=True))
         if users_ is None:
             self._directories = swept.directories
             await self._all_swept()
@@ -311,15 +317,20 @@ class Watch:
         self._suspicions += 1
         await self._sink.suspicion(reason)
 
-    async def _sweep_some(self, targets: list[Target]) -> None:
-        """Sweep what is doubted, unless it is not there: the plan says so, and when it is back all is swept."""
+    async def _sweep_some(self, targets: list[Target]) -> bool:
+        """Sweep what is doubted, unless it is not there: the plan says so, and when it is back all is swept.
+
+        Tell whether the disk answered.
+        """
         # One after the other: who asks first begins first, and comes to the relay first.
         async with self._asking:
             there = await self._there()
-        if there:
-            swept = await self._sweeping.run(targets, full=False)
-            self._note_unreadable(targets, swept)
-            self._directories = max(self._directories, swept.directories)
+        if not there:
+            return True
+        swept = await self._sweeping.run(targets, full=False)
+        self._note_unreadable(targets, swept)
+        self._directories = max(self._directories, swept.directories)
+        return not swept.unanswered
 
     async def _all_swept(self) -> None:
         """Compare the watches that are needed with those that the kernel allows, before it refuses one."""

@@ -198,7 +198,7 @@ class World:
 
     def one_by_one(self, patch: pytest.MonkeyPatch) -> None:
         """Let originals go each by itself, as those do of which anything is unusual."""
-        patch.setattr(self.pipeline.originals._removals, "remove", lambda _photos: set())
+        patch.setattr(self.pipeline.originals._removals, "remove", lambda *_: set())
 
     # -- the users' side ------------------------------------------------------------------------------------------
 
