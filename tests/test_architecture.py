@@ -19,7 +19,7 @@ BASE = frozenset(
     f"daemon.{name}"
     for name in (
         *("errors", "clock", "text", "fingerprint", "wake", "pauses", "current", "issues", "events", "schedule"),
-        *("__init__", "supervise"),
+        *("__init__", "supervise", "elsewhere"),
     )
 )
 STEPS = frozenset(f"daemon.relay.{name}" for name in ("intake", "examine", "confirm", "release", "refresh", "restore"))

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Protocol
 import anyio
 
 from daemon.docker.bounded import HeadAndTail
+from daemon.elsewhere import elsewhere
 from daemon.errors import NeedsPerson, Transient
 from daemon.text import shown, span_in_words
 
@@ -86,6 +87,9 @@ class CommandRunner:
             NeedsPerson: ``occ.no_occ``, the command cannot be started; ``occ.bad_argument``.
 
         """
+        return await elsewhere(self._run(argv, timeout))
+
+    async def _run(self, argv: Sequence[str], timeout: float) -> Answer:  # noqa: ASYNC109
         process = await self._start(argv)
         out, err = HeadAndTail(), HeadAndTail()
         code: int | None = None

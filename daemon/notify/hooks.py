@@ -18,6 +18,7 @@ import aiohttp
 import anyio
 
 from daemon.clock import iso
+from daemon.elsewhere import elsewhere
 from daemon.errors import NeedsPerson, Transient
 from daemon.text import shown, span_in_words
 
@@ -103,7 +104,7 @@ async def call(hook: Hook, parcel: Parcel, now: float) -> None:
     if hook.url:
         await _post(hook, parcel, now)
     else:
-        await _run(hook, payload(parcel))
+        await elsewhere(_run(hook, payload(parcel)))
 
 
 async def _post(hook: Hook, parcel: Parcel, now: float) -> None:

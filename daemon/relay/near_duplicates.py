@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING
 import anyio
 import anyio.to_thread
 
+from daemon.elsewhere import elsewhere
 from daemon.errors import NeedsPerson, RelayError
 from daemon.files.opening import file_below
 from daemon.relay.opinion import Opinion
@@ -120,6 +121,10 @@ class NearDuplicates:
             fd = await anyio.to_thread.run_sync(self._open, photo)
         except RelayError:
             return None
+        return await elsewhere(self._asked(photo, fd))
+
+    async def _asked(self, photo: Photo, fd: int) -> int | None:
+        """Have a process of its own look at an open picture, and close that."""
         process = None
         try:
             with anyio.move_on_after(WITHIN):

@@ -18,9 +18,9 @@ from daemon.errors import RelayError, Transient
 from daemon.files.faults import in_words
 from daemon.ledger.model import State
 from daemon.pauses import pause
+from daemon.relay import slow
 from daemon.relay.batch import CHUNK
 from daemon.relay.failures import bring_again
-from daemon.relay.slow import HUNG
 from daemon.text import shown
 
 if TYPE_CHECKING:
@@ -142,9 +142,9 @@ class Releases:
         """Say whose disk does not answer, for as long as it is so."""
         while True:
             silent = self._clock.monotonic() - lane.heard
-            if silent < HUNG:
+            if silent < slow.HUNG:
                 self._issues.clear(_about(lane))
-                await anyio.sleep(HUNG - silent)
+                await anyio.sleep(slow.HUNG - silent)
                 continue
             self._issues.report(_about(lane), self._unanswered(lane), subject=lane.user)
             await anyio.sleep(1.0)
@@ -154,7 +154,7 @@ class Releases:
         return Transient(
             "disk.unanswered",
             f"the disk of {lane.user}{', or Nextcloud,' if asks else ''} does not answer: {shown(lane.name)} is in the"
-            f" archive and its original is being let go, and for {HUNG:.0f} s nothing has come; originals of"
+            f" archive and its original is being let go, and for {slow.HUNG:.0f} s nothing has come; originals of"
             f" {lane.user} wait, all others go on",
             hint="look whether the disk or the network share that this home lies on is there; when it answers again"
             " all goes on by itself",

@@ -80,7 +80,7 @@ class Questions:
         question = self._open[whose] = Question(call)
         return question
 
-    async def answer(self, whose: str, call: Callable[[], T], within: float = HUNG) -> T:
+    async def answer(self, whose: str, call: Callable[[], T], within: float) -> T:
         """Ask, and wait for the answer, and for that of a question before it; raises as ``ask`` does."""
         before = self._open.get(whose)
         if before is not None:

@@ -19,7 +19,7 @@ from anyio import to_thread
 
 from daemon.files.kinds import category_of
 from daemon.text import shown
-from daemon.watch import media, tree
+from daemon.watch import media, questions, tree
 from daemon.watch.model import Found, SettledGroup, below
 from daemon.watch.questions import Questions
 from daemon.watch.settle import Due, Settler
@@ -223,7 +223,7 @@ class Ripener:
 
     async def _hand_over(self, directory: Key, due: list[Due[Key]]) -> int:
         try:
-            looked = await self._questions.answer(directory[0], partial(self._look, directory, due))
+            looked = await self._questions.answer(directory[0], partial(self._look, directory, due), questions.HUNG)
         except OSError as error:
             await self._put_off(directory, due, error)
             return 0

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from daemon.watch import questions
 from daemon.watch import sweep as sweeps
-from daemon.watch.questions import HUNG, Question, Questions, no_answer
+from daemon.watch.questions import Question, Questions, no_answer
 from daemon.watch.remembered import Memory
 
 if TYPE_CHECKING:
@@ -184,7 +185,7 @@ class Sweeping:
                         walk.doubt(waiting)
                     if self._clock.monotonic() > until and self._turn.statistics().tasks_waiting:
                         break
-            if asked is not None and not await asked.wait(HUNG):
+            if asked is not None and not await asked.wait(questions.HUNG):
                 raise no_answer()
 
     async def _take_in(self, chunk: list[Found], ripener: Ripener, swept: sweeps.Swept) -> list[Found]:
