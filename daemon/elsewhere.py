@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import anyio
@@ -26,15 +27,26 @@ _loops: list[asyncio.AbstractEventLoop] = []
 
 async def elsewhere(work: Coroutine[Any, Any, T]) -> T:
     """Await ``work`` in that loop; cancelled, it is cancelled there and mostly waited for."""
-    there = asyncio.run_coroutine_threadsafe(work, _loop())
-    over = asyncio.wrap_future(there)
+    here, there, over = asyncio.get_running_loop(), _loop(), anyio.Event()
+    tasks: list[asyncio.Task[T]] = []
+
+    def begin() -> None:
+        tasks.append(there.create_task(work))
+        tasks[0].add_done_callback(end)
+
+    def end(_task: asyncio.Task[T]) -> None:
+        with suppress(RuntimeError):  # the program has ended meanwhile
+            here.call_soon_threadsafe(over.set)
+
+    there.call_soon_threadsafe(begin)
     try:
-        return await asyncio.shield(over)
+        await over.wait()
     except asyncio.CancelledError:
-        there.cancel()
+        there.call_soon_threadsafe(lambda: tasks[0].cancel())
         with anyio.CancelScope(shield=True), anyio.move_on_after(_LONGEST):
-            await asyncio.wait([over])
+            await over.wait()
         raise
+    return tasks[0].result()
 
 
 def _loop() -> asyncio.AbstractEventLoop:

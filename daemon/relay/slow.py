@@ -182,10 +182,11 @@ class Slow:
         log.info("the disk of %s is quick again: these photos go with the others'", user)
 
 
-def _unanswered(user: str, name: str, seconds: float = HUNG) -> Transient:
+def _unanswered(user: str, name: str, seconds: float | None = None) -> Transient:
+    silent = HUNG if seconds is None else seconds
     return Transient(
         "disk.unanswered",
-        f"the disk of {user} does not answer: {shown(name)} is being read, and for {seconds:.0f} s nothing has come;"
+        f"the disk of {user} does not answer: {shown(name)} is being read, and for {silent:.0f} s nothing has come;"
         f" photos of {user} wait where they are, all others go on",
         hint="look whether the disk or the network share that this home lies on is there; it is tried again by itself",
         retry_after=10.0,

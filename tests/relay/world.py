@@ -38,6 +38,7 @@ from daemon.relay.pipeline import Pipeline, is_quiet
 from daemon.relay.refresh import Refresh
 from daemon.relay.release import Release
 from daemon.relay.restore import Restore
+from daemon.relay.slow import Slow
 from daemon.settings import Settings
 from daemon.wake import Wake
 from daemon.watch import media
@@ -124,14 +125,15 @@ class World:
         """Make the parts over a ledger that is opened (anew), as a start of the program does."""
         self.ledger = ledger = Ledger(str(self.root / "state"))
         self.archive: Archive
+        slow = Slow()
         if self.pp is None:
-            self.archive = FolderArchive(self.current, ledger)
+            self.archive = FolderArchive(self.current, ledger, slow=slow)
         else:
             self.client = PhotoPrism(self.pp.url, self.pp.token, clock=self.clock, timeout=self.patience)
             progress = Progress(self.pp.url, self.pp.token, clock=Clock())
-            self.archive = PhotoPrismArchive(self.client, progress, self.current, ledger)
+            self.archive = PhotoPrismArchive(self.client, progress, self.current, ledger, slow=slow)
             self.progress = progress
-        self.examine = Examine(ledger, self.current, self.archive, self.clock)
+        self.examine = Examine(ledger, self.current, self.archive, self.clock, slow=slow)
         self.confirm = Confirm(ledger, self.archive, HalfCopies(ledger, self.archive, self.issues), self.clock)
         self.release = Release(ledger, self.current, self.archive, self.occ, self.clock)
         self.refresh = Refresh(ledger, self.current, self.archive, self.occ, self.issues, self.clock)
