@@ -10,6 +10,7 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING
 
+import anyio
 import anyio.to_thread
 
 from daemon.errors import NeedsPerson, RelayError, Transient
@@ -19,7 +20,7 @@ from daemon.pauses import pause
 from daemon.text import shown
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from daemon.clock import Clock
     from daemon.current import Current
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from daemon.ledger.ledger import Ledger
     from daemon.ledger.model import Job
     from daemon.nextcloud.occ import Occ
-    from daemon.nextcloud.refresh_plan import Call
+    from daemon.nextcloud.refresh_plan import Call, Plan
     from daemon.relay.archive import Archive
 
 log = logging.getLogger(__name__)
@@ -37,6 +38,9 @@ MOST_TRIES = 6
 
 MOST_COUNTED = 200_000
 """Files that are counted at most to see whether one call for a whole tree is cheaper than one for each folder."""
+
+COUNTING = 10.0
+"""Seconds for which that is waited for."""
 
 
 class Refresh:
@@ -51,6 +55,7 @@ class Refresh:
         self._occ = occ
         self._issues = issues
         self._clock = clock
+        self._counts = False
 
     async def once(self) -> list[int]:
         """Do the jobs that are due; give the photos that are done with it all."""
@@ -91,9 +96,8 @@ class Refresh:
             features=features,
             memories=settings.memories,
             photos=settings.photos,
-            count=self._below,
         )
-        plan = await anyio.to_thread.run_sync(planned)
+        plan = await self._counted(planned)
         for warning in plan.warnings:
             log.warning("%s", warning)
         failed: dict[int, RelayError] = {}
@@ -113,6 +117,21 @@ class Refresh:
         if any(job.kind == "album" for job in good):
             await self._also(occ)
         return await anyio.to_thread.run_sync(self._ledger.jobs.done, good, self._clock.wall(), "done")
+
+    async def _counted(self, planned: Callable[..., Plan]) -> Plan:
+        """Plan with the files counted; with none where a disk takes too long to list them, which only looks."""
+
+        def counted() -> Plan:
+            self._counts = True
+            try:
+                return planned(count=self._below)
+            finally:
+                self._counts = False
+
+        if not self._counts:  # else that thread hangs still
+            with anyio.move_on_after(COUNTING):
+                return await anyio.to_thread.run_sync(counted, abandon_on_cancel=True)
+        return await anyio.to_thread.run_sync(partial(planned, count=lambda _user, _path: None))
 
     def _changed(self, jobs: Sequence[Job]) -> list[tuple[Job, Changed]]:
         found = []

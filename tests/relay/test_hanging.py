@@ -10,7 +10,7 @@ import pytest
 
 from daemon.files import opening, releasing
 from daemon.ledger.model import State
-from daemon.relay import batch_folder, folder_place, folder_stock, releases, removals, slow
+from daemon.relay import batch_folder, folder_place, folder_stock, refresh, releases, removals, slow
 from daemon.relay.abreast import Halted, abreast, stay
 from tests.relay.world import FOLDER, World, shot
 
@@ -172,3 +172,17 @@ async def test_what_is_left_does_no_deed_and_what_does_one_is_not_left() -> None
     assert sorted(deeds) == ["hangs after", "well"]
     assert "hangs after" not in asked
     assert isinstance(Halted(), Exception)
+
+
+async def test_galleries_do_not_wait_for_a_disk_whose_files_are_to_be_counted(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, disk: Disk
+) -> None:
+    world = await make_world("folder")
+    disk.name = "alice/files"
+    monkeypatch.setattr(refresh, "COUNTING", 0.5)
+    monkeypatch.setattr(refresh, "_count_below", disk.over(refresh._count_below))
+    photos = await world.deliver("alice", {f"{FOLDER}/{n}/x.jpg": shot(n) for n in range(12)})
+    photos += await world.deliver("bob", {f"{FOLDER}/his.jpg": shot(20)})
+    async with world.running():
+        await world.until(lambda: all(world.photo(one).state is State.DONE for one in photos), 30)
+    assert disk.calls == 1
