@@ -99,7 +99,9 @@ class Trash:
         await self._clock.sleep(min(max(0.0, left), 1.05))  # the clock may have been set back since
         if len(self._trashed) > _MOST_NAMES:
             await self._clock.sleep(1.05)
-            self._trashed.clear()
+            # Other users' are thrown away meanwhile: theirs of the last second still count.
+            now = self._clock.wall()
+            self._trashed = {one: at for one, at in self._trashed.items() if now - at < 1.05}
 
     def _trashed_before(self, photo: Photo) -> str:
         """Say as what the examined file lies in the bin, or nothing where it does not."""

@@ -287,10 +287,10 @@ async def test_paused_means_nothing_moves_and_nothing_spins(
     asked = 0
     releasable = world.ledger.photos.releasable
 
-    def count(now: float, limit: int) -> Any:
+    def count(now: float, limit: int, **more: Any) -> Any:
         nonlocal asked
         asked += 1
-        return releasable(now, limit)
+        return releasable(now, limit, **more)
 
     async with world.running():
         await world.until(lambda: world.photo(photo).state is State.ARCHIVED)
