@@ -44,9 +44,10 @@ class Swept:
     async def _tell(self, reason: str) -> None:
         self.told.append(reason)
 
-    async def _sweep(self, targets: list[Target]) -> None:
+    async def _sweep(self, targets: list[Target]) -> bool:
         self.began.append(targets)
         await self.go.wait()
+        return True
 
     async def _all(self) -> None:
         self.all_swept += 1
