@@ -88,6 +88,32 @@ async def test_what_changes_after_that_is_read_again_and_is_no_proof(
     assert len(world.standing()) == 1, "its original is kept"
 
 
+async def test_of_a_group_all_must_be_as_they_were_proved(
+    world: World, read: list[bool], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert world.pp is not None
+    bring, count = world.pp.library._bring, 0
+
+    def spoil(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == len(NAMES):
+            [other] = world.archive_root.rglob("*.png")
+            photoprism_import.alter(str(other))
+        bring(*arguments)
+
+    monkeypatch.setattr(world.pp.library, "_bring", spoil)
+    together = {f"{FOLDER}/IMG_0.png": b"\x89PNG\r\n\x1a\n" + bytes(5_000)}
+    await world.deliver("alice", {name: shot(number) for number, name in enumerate(NAMES)} | together)
+    await world.relay()
+    assert read.count(True) >= 2
+    left = [photo for photo in world.ledger.photos.by_state(*State) if photo.state is not State.DONE]
+    assert {photo.name for photo in left} == {"IMG_0.jpg", "IMG_0.png"}, world.said()
+    for photo in left:
+        assert "archived" not in [line["state"] for line in world.ledger.photos.history(photo.id)]
+    assert len(world.standing()) == 2, "both originals are kept"
+
+
 async def test_what_is_hidden_after_that_keeps_its_original(
     world: World, read: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
