@@ -187,6 +187,7 @@ def test_the_main_ways_by_keyboard_alone(visit: Callable[..., Visit], world: Wor
     expect(page.page.get_by_role("dialog")).to_have_count(0)
     expect(page.find("restore")).to_be_focused()
     keys.press("Enter")
+    expect(page.page.get_by_role("dialog")).to_be_visible()
     tab_to("^Copy back$")
     keys.press("Enter")
     page.says("Copied back")
