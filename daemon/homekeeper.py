@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import threading
 from contextlib import suppress
 from itertools import islice
 from typing import TYPE_CHECKING
@@ -31,6 +32,8 @@ log = logging.getLogger(__name__)
 
 _CHUNK = 1000
 _CODES = frozenset({"user.new", "user.gone"})
+_SOON = 2.0
+"""Seconds for which one home's disk is waited for while others wait, too."""
 
 
 class Homekeeper:
@@ -97,7 +100,17 @@ class Homekeeper:
         return come, gone
 
     def _anchor(self, user: str) -> str:
-        """Give which directories a home's are, by their inode numbers, or an empty string where it cannot be seen."""
+        """Give which directories a home's are, by their inode numbers, or an empty string where it cannot be seen.
+
+        A disk that does not answer is not waited for: all homes are asked about in turn.
+        """
+        found: list[str] = []
+        asks = threading.Thread(target=lambda: found.append(self._anchored(user)), name="home", daemon=True)
+        asks.start()
+        asks.join(_SOON)
+        return found[0] if found else ""
+
+    def _anchored(self, user: str) -> str:
         data = self._current.settings.nextcloud.data
         with suppress(Refused, RelayError, OSError), directory_below(data, f"{user}/files") as fd:
             return f"{os.stat(data).st_ino}:{os.fstat(fd).st_ino}"

@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 import os
+import threading
+import time
 from contextlib import asynccontextmanager
 from datetime import datetime
 from itertools import pairwise
@@ -13,8 +15,10 @@ from zoneinfo import ZoneInfo
 import anyio
 import pytest
 
+from daemon import homekeeper
 from daemon.errors import NeedsPerson
 from daemon.files.names import hidden_name
+from daemon.files.opening import directory_below
 from daemon.homekeeper import Homekeeper
 from daemon.ledger.model import State
 from daemon.notify.buttons import Buttons, Deed
@@ -65,6 +69,28 @@ async def test_a_home_is_listed_before_its_owner_is_watched(world: World) -> Non
     assert home.baseline_at is not None
     found = world.found("alice", f"{FOLDER}/{odd}").fingerprint
     assert world.ledger.homes.in_baseline("alice", f"{FOLDER}/{odd}", found.inode, found.size)
+
+
+async def test_a_home_on_a_disk_that_hangs_keeps_no_other_from_being_known(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keeper, answers = keeper_of(world), threading.Event()
+    await keeper.seen(frozenset({"alice"}))
+    before = world.ledger.homes.all()["alice"].anchor
+
+    def hanging(data: str, path: str) -> Any:
+        if path.startswith("alice"):
+            answers.wait(15)
+        return directory_below(data, path)
+
+    monkeypatch.setattr(homekeeper, "directory_below", hanging)
+    monkeypatch.setattr(homekeeper, "_SOON", 0.2)
+    began = time.monotonic()
+    assert await keeper.seen(BOTH)
+    assert time.monotonic() - began < 10
+    answers.set()
+    assert set(keeper.included()) == BOTH
+    assert world.ledger.homes.all()["alice"].anchor == before
 
 
 async def test_a_home_is_listed_once(world: World) -> None:

@@ -99,6 +99,7 @@ async def abreast(
     size: int = 0,
     of_all: Callable[[Exception], bool] = lambda _: False,
     leave: Callable[[T, float], Exception | None] | None = None,
+    back: Callable[[T], None] = lambda _: None,
     at_end: Callable[[], None] = lambda: None,
 ) -> list[R | Exception]:
     """Give what ``work`` (which blocks) says of each item, or what it raised, in their order.
@@ -109,13 +110,14 @@ async def abreast(
 
     A disk may never answer. ``leave`` is asked, with an item and the seconds since its last block, whether it is to be
     left in its thread, which takes up no other then; what it gives is the item's outcome. Work that does more than
-    read says from where on that may not be (``stay``). ``at_end`` is called when the last thread has ended: before
+    read says from where on that may not be (``stay``). ``back`` is called with an item that was left, when its thread
+    is through with it after all. ``at_end`` is called when the last thread has ended: before
     this returns, or much later.
     """
     if not items:
         at_end()
         return []
-    run = _Run(work, items, of_all, _QUICK_SMALL if 0 < size < _SMALL * len(items) else _QUICK, at_end)
+    run = _Run(work, items, of_all, _QUICK_SMALL if 0 < size < _SMALL * len(items) else _QUICK, back, at_end)
     try:
         if leave is None:
             await anyio.to_thread.run_sync(run.all, min(workers, len(items)), abandon_on_cancel=True)
@@ -189,12 +191,14 @@ class _Run(Generic[T, R]):
         items: Sequence[T],
         of_all: Callable[[Exception], bool],
         quick: float,
+        back: Callable[[T], None],
         at_end: Callable[[], None],
     ) -> None:
         self._work = work
         self._items = items
         self._of_all = of_all
         self._quick = quick
+        self._back = back
         self._at_end = at_end
         self._numbers = iter(range(len(items)))
         self._lock = threading.Lock()
@@ -251,7 +255,10 @@ class _Run(Generic[T, R]):
                 self._hands.discard(hand)
                 self.outcomes[hand.number] = why
                 self._alive += 1
-            threading.Thread(target=self._some, name="photos-on").start()
+            try:
+                threading.Thread(target=self._some, name="photos-on").start()
+            except RuntimeError:  # the system gives no more threads: those there are do it
+                self._ended()
 
     def end(self) -> None:
         with self._lock:
@@ -300,11 +307,13 @@ class _Run(Generic[T, R]):
         except Exception as error:  # noqa: BLE001 - told of its own item; whoever asked looks at each
             outcome = error
         with self._lock:
-            if hand.left:
-                return True
-            self._hands.discard(hand)
-            self.outcomes[hand.number] = outcome
-            self._done += 1
+            if not hand.left:
+                self._hands.discard(hand)
+                self.outcomes[hand.number] = outcome
+                self._done += 1
+        if hand.left:
+            self._back(self._items[hand.number])
+            return True
         if isinstance(outcome, Exception) and self._of_all(outcome):
             self.fault = outcome
             self._halt.set()

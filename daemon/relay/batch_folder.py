@@ -82,6 +82,7 @@ async def fill(
                 size=sum(map(size_of, groups)),
                 of_all=_concerns_all,
                 leave=lambda group, silent: slow.not_opened(group[0], silent, patient=patient),
+                back=lambda group: slow.back(group[0]),
             )
             trouble: dict[int, RelayError] = {}
             for group, outcome in zip(groups, found, strict=True):

@@ -97,6 +97,7 @@ class Examine:
             threads(self._current.settings, data),
             size=size_of(photos),
             leave=partial(self.slow.left, patient=patient),
+            back=self.slow.back,
             # A thread that was left may come back: until then its folder's number is no other folder's.
             at_end=homes.close,
         )

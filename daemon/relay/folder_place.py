@@ -97,6 +97,7 @@ class FolderPlace:
                     size=size_of(photos),
                     of_all=_concerns_all,
                     leave=partial(self._slow.not_opened, patient=chunk.patient),
+                    back=self._slow.back,
                     # A thread that was left may come back: until then its folder's number is no other folder's.
                     at_end=sources.close,
                 )

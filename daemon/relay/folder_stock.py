@@ -110,6 +110,7 @@ class FolderStock:
                 threads(self._current.settings, look.root),
                 of_all=concerns_all,
                 leave=lambda photo, silent: self._slow.not_opened(photo, silent, patient=False),
+                back=self._slow.back,
                 at_end=homes.close,
             )
         await anyio.to_thread.run_sync(self._write_down, look)

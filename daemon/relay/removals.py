@@ -6,6 +6,7 @@ Each goes as :mod:`daemon.relay.release` lets a single one go. Whatever is not q
 from __future__ import annotations
 
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from daemon.errors import RelayError
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_LONGEST = 10.0
+"""Seconds for which what was asked before is believed: rules may change, and disks go, while another one hangs."""
+
 
 class Removals:
     """The quick way of the step that takes originals away."""
@@ -46,6 +50,7 @@ class Removals:
         ``heard`` is called with each when its turn comes, so that a disk that does not answer is told from a slow one.
         Of every other nothing was changed, or it was put back: :meth:`Release.photo` says what is the matter with it.
         """
+        began = time.monotonic()
         going = self._that_go(photos)
         if not going:
             return []
@@ -62,6 +67,9 @@ class Removals:
         with Folders(self._current.settings.nextcloud.data) as folders, Folders(self.archive.root) as archive:
             for photo in going:
                 heard(photo)
+                if time.monotonic() - began > _LONGEST:
+                    back.append(photo.id)  # nothing of it was touched: the next round asks anew
+                    continue
                 try:
                     fd = folders.below(home_of(photo))
                 except (RelayError, OSError) as error:

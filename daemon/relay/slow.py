@@ -78,7 +78,7 @@ class Slow:
         try:
             yield from self._timed(photo, each_block, patient=patient)
         finally:
-            self._back(photo)
+            self.back(photo)
 
     def left(self, photo: Photo, silent: float, *, patient: bool) -> Exception | None:
         """Tell why a photo whose disk has said nothing for so long is waited for no longer; ``None``: it is waited for.
@@ -111,7 +111,7 @@ class Slow:
         try:
             yield
         finally:
-            self._back(photo)
+            self.back(photo)
 
     def not_opened(self, photo: Photo, silent: float, *, patient: bool) -> Exception | None:
         """Tell as ``left`` why a photo is waited for no longer, in words, that is being opened once more."""
@@ -133,7 +133,8 @@ class Slow:
         finally:
             self._waiting.discard(photo.id)
 
-    def _back(self, photo: Photo) -> None:
+    def back(self, photo: Photo) -> None:
+        """Take note that the disk has answered for a photo, whether it was waited for or not."""
         with self._lock:
             hung = self._hung.get(photo.user, {})
             hung.pop(photo.id, None)

@@ -174,7 +174,7 @@ class Lookouts:
             question = Question(partial(self._look, asking))
             while not await question.wait(SOON):
                 if user := asking.hangs():
-                    self._hanging[user] = question
+                    self._hanging[user], asking.given_up = question, True
                     break
             else:
                 return question.answer()

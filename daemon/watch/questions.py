@@ -82,9 +82,11 @@ class Questions:
 
     async def answer(self, whose: str, call: Callable[[], T], within: float) -> T:
         """Ask, and wait for the answer, and for that of a question before it; raises as ``ask`` does."""
-        before = self._open.get(whose)
-        if before is not None:
-            await before.wait(within)
+        until = time.monotonic() + within
+        # Others may wait for it too, and ask first.
+        while (before := self._open.get(whose)) is not None and not before.over:
+            if not await before.wait(until - time.monotonic()):
+                raise no_answer()
         question = self.ask(whose, call)
         if not await question.wait(within):
             raise no_answer()
@@ -96,14 +98,16 @@ class Asking:
 
     def __init__(self, hanging: frozenset[str]) -> None:
         self.hanging = hanging
+        self.given_up = False
+        """Nobody waits for this look any more: it ends as soon as the disk answers that it hangs at."""
         self.whose = ""
         """Empty while it is nobody's in particular."""
         self._since = time.monotonic()
 
     def passes_over(self, path: str) -> bool:
         """Say that this path (relative to the data root) comes next; tell whether it is passed over."""
-        self.whose, self._since = path.partition("/")[0], time.monotonic()
-        return self.whose in self.hanging
+        self._since, self.whose = time.monotonic(), path.partition("/")[0]
+        return self.given_up or self.whose in self.hanging
 
     def hangs(self) -> str:
         """Give whose disk has not answered for too long; empty for nobody's."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+import time
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
@@ -17,6 +19,7 @@ from tests.relay.world import FOLDER, World, shot
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from daemon.ledger.model import Photo
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -172,6 +175,42 @@ async def test_what_is_left_does_no_deed_and_what_does_one_is_not_left() -> None
     assert sorted(deeds) == ["hangs after", "well"]
     assert "hangs after" not in asked
     assert isinstance(Halted(), Exception)
+
+
+async def test_whose_disk_was_left_just_as_it_answered_counts_as_hanging_no_longer(world: World) -> None:
+    """Left between the answer and the end of the work: what says that it hangs must go with the work."""
+    [photo] = await world.deliver("bob", {f"{FOLDER}/his.jpg": shot(1)})
+    known = slow.Slow()
+
+    def work(one: Photo) -> None:
+        with known.opening(one, patient=False):
+            pass
+        time.sleep(slow.PATIENCE + 2)  # a folder's closing, say
+
+    ended = threading.Event()
+    leave = partial(known.not_opened, patient=False)
+    [why] = await abreast(work, [photo], 2, leave=leave, back=known.back, at_end=ended.set)
+    assert isinstance(why, Exception)
+    assert known._hung
+    assert await anyio.to_thread.run_sync(ended.wait, 10)
+    assert not known._hung
+
+
+async def test_where_a_disk_hangs_while_originals_go_the_rest_goes_by_the_rules_of_then(
+    make_world: MakeWorld, monkeypatch: pytest.MonkeyPatch, disk: Disk
+) -> None:
+    world = await make_world("folder", **OFF)
+    monkeypatch.setattr(removals, "_LONGEST", 0.5)
+    monkeypatch.setattr(removals, "hide", disk.over(releasing.hide))
+    names = ["hung", "b", "c"]
+    photos = await world.deliver("alice", {f"{FOLDER}/{name}.jpg": shot(n) for n, name in enumerate(names)})
+    async with world.running():
+        await world.until(lambda: disk.calls == 1)
+        world.change(**OFF, users={"after": "keep"})
+        await anyio.sleep(0.6)
+        disk.answers.set()
+        await until_done(world, photos)
+    assert set(world.standing("alice")) == {f"files/{FOLDER}/{name}.jpg" for name in ["b", "c"]}
 
 
 async def test_galleries_do_not_wait_for_a_disk_whose_files_are_to_be_counted(

@@ -295,6 +295,6 @@ async def test_a_disk_that_never_answers_keeps_all_of_its_user_waiting_until_it_
         answers.set()
         thread.join()
     monkeypatch.setattr(slow, "HUNG", 30.0)
-    one._back(other)
+    one.back(other)
     with one.reading(other, lambda _: None, patient=True):
         pass

@@ -5,13 +5,14 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import anyio
 import pytest
 
 from daemon.watch import digest as digests
-from daemon.watch import doubts, questions, tree
+from daemon.watch import doubts, lookouts, questions, tree
 from daemon.watch.model import Change, Suspicion
 from daemon.watch.polling import Poller
 from daemon.watch.questions import Questions
@@ -213,3 +214,48 @@ async def test_one_question_hangs_at_a_time_and_what_it_raises_is_raised() -> No
         await asked.answer("bob", lambda: 1 // 0, 5)
     answers.set()
     assert await asked.answer("alice", lambda: 2, 5) == 2
+
+
+async def test_many_may_wait_for_one_healthy_disk() -> None:
+    asked, found = Questions(), list[int]()
+
+    def slowly(number: int) -> int:
+        time.sleep(0.1)
+        return number
+
+    async def one(number: int) -> None:
+        found.append(await asked.answer("bob", partial(slowly, number), 5))
+
+    async with anyio.create_task_group() as group:
+        for number in range(5):
+            group.start_soon(one, number)
+    assert sorted(found) == [0, 1, 2, 3, 4]
+
+
+async def test_who_hangs_no_more_is_looked_at_though_another_one_hangs(
+    data: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look that hangs at alice's is given up; going on, it would hang at bob's, and alice with it for ever."""
+    answers = {user: threading.Event() for user in USERS}
+    real, asked = tree.stat_directory, list[str]()
+
+    def stat(base: str, path: str) -> Any:
+        for user in USERS:
+            if path.startswith(user):
+                asked.append(user)
+                answers[user].wait(60)
+        return real(base, path)
+
+    sink = Memory()
+    watch = Watch(replace(QUICK, mode="poll"), str(data), sink, lambda: FOLDERS)
+    async with running(watch):
+        await until(lambda: watch.status().verified_at is not None)
+        monkeypatch.setattr(lookouts, "SOON", 0.2)
+        monkeypatch.setattr(questions, "SOON", 0.2)
+        lookout = watch._lookouts
+        monkeypatch.setattr(tree, "stat_directory", stat)
+        monkeypatch.setattr(tree, "identity", lambda base, path: stat(base, path) and path)
+        await until(lambda: set(lookout._hanging) == set(USERS), within=15)
+        answers["alice"].set()
+        await until(lambda: lookout._hanging["alice"].over, within=5)
+        answers["bob"].set()
