@@ -195,7 +195,7 @@ class Photos(PhotoMoves):
     def next_release(self, *, without: Sequence[str] = ()) -> float | None:
         """Give when the next original may be let go, or is tried again, or ``None``; none of some users."""
         row = self._store.row(
-            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('archived', 'waiting')"  # noqa: S608
+            "SELECT MIN(next_try) FROM photos WHERE next_try IS NOT NULL AND state IN ('archived', 'waiting')"  # noqa: S608 - only question marks are put in
             f" AND (state = 'archived' OR resume = 'archived') AND +user NOT IN ({marks(without)})",
             tuple(without),
         )

@@ -89,7 +89,7 @@ class CommandRunner:
         """
         return await elsewhere(self._run(argv, timeout))
 
-    async def _run(self, argv: Sequence[str], timeout: float) -> Answer:  # noqa: ASYNC109
+    async def _run(self, argv: Sequence[str], timeout: float) -> Answer:  # noqa: ASYNC109 - as `run` has it
         process = await self._start(argv)
         out, err = HeadAndTail(), HeadAndTail()
         code: int | None = None

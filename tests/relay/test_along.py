@@ -12,6 +12,8 @@ from tests.relay.world import FOLDER, World, shot
 from tests.standins import photoprism_import
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from tests.relay.conftest import MakeWorld
 
 OFF: dict[str, Any] = {"nextcloud": {"occ": {"via": "off"}}}
@@ -45,6 +47,21 @@ async def delivered(world: World) -> None:
     await world.relay()
 
 
+def at_the_last(world: World, monkeypatch: pytest.MonkeyPatch, deed: Callable[[], None]) -> None:
+    """Do something just before PhotoPrism takes in the last group."""
+    assert world.pp is not None
+    bring, count = world.pp.library._bring, 0
+
+    def brought(*arguments: Any) -> None:
+        nonlocal count
+        count += 1
+        if count == len(NAMES):
+            deed()
+        bring(*arguments)
+
+    monkeypatch.setattr(world.pp.library, "_bring", brought)
+
+
 async def test_what_has_arrived_is_proved_while_the_others_are_imported(world: World, read: list[bool]) -> None:
     await delivered(world)
     assert world.ledger.photos.counts()["done"] == len(NAMES), world.said()
@@ -68,17 +85,11 @@ async def test_what_changes_after_that_is_read_again_and_is_no_proof(
     world: World, read: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """PhotoPrism, or a person, writes to the first file when it was proved, while the last ones are imported."""
-    assert world.pp is not None
-    bring, count = world.pp.library._bring, 0
-
-    def spoil(*arguments: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == len(NAMES):
-            photoprism_import.alter(str(min(path for path in world.archive_root.rglob("*.jpg"))))
-        bring(*arguments)
-
-    monkeypatch.setattr(world.pp.library, "_bring", spoil)
+    at_the_last(
+        world,
+        monkeypatch,
+        lambda: photoprism_import.alter(str(min(path for path in world.archive_root.rglob("*.jpg")))),
+    )
     await delivered(world)
     assert read.count(True) >= 2
     assert read.count(False) >= 1
@@ -91,18 +102,11 @@ async def test_what_changes_after_that_is_read_again_and_is_no_proof(
 async def test_of_a_group_all_must_be_as_they_were_proved(
     world: World, read: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert world.pp is not None
-    bring, count = world.pp.library._bring, 0
+    def spoil() -> None:
+        [other] = world.archive_root.rglob("*.png")
+        photoprism_import.alter(str(other))
 
-    def spoil(*arguments: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == len(NAMES):
-            [other] = world.archive_root.rglob("*.png")
-            photoprism_import.alter(str(other))
-        bring(*arguments)
-
-    monkeypatch.setattr(world.pp.library, "_bring", spoil)
+    at_the_last(world, monkeypatch, spoil)
     together = {f"{FOLDER}/IMG_0.png": b"\x89PNG\r\n\x1a\n" + bytes(5_000)}
     await world.deliver("alice", {name: shot(number) for number, name in enumerate(NAMES)} | together)
     await world.relay()
@@ -117,18 +121,11 @@ async def test_of_a_group_all_must_be_as_they_were_proved(
 async def test_what_is_hidden_after_that_keeps_its_original(
     world: World, read: list[bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert world.pp is not None
-    bring, count = world.pp.library._bring, 0
+    def hide() -> None:
+        assert world.pp is not None
+        world.pp.archive(world.pp.rows[0].hash)
 
-    def hide(*arguments: Any) -> None:
-        nonlocal count
-        count += 1
-        if count == len(NAMES):
-            assert world.pp is not None
-            world.pp.archive(world.pp.rows[0].hash)
-        bring(*arguments)
-
-    monkeypatch.setattr(world.pp.library, "_bring", hide)
+    at_the_last(world, monkeypatch, hide)
     await delivered(world)
     assert read.count(True) >= 2
     [held] = world.ledger.photos.by_state(State.HELD)
